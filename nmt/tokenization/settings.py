@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nmt.settings import Settings
 
 
-class SentencePieceSettings(Settings):
+class _LearnedSettings(Settings):
+    max_lines: int = Field(default=1_000_000, ge=1)
+    """Most lines of each language to learn from; of a longer corpus, so many are drawn."""
+
+
+class SentencePieceSettings(_LearnedSettings):
     """Subword pieces by SentencePiece (Kudo and Richardson 2018), with byte fallback."""
 
     kind: Literal["sentencepiece"] = "sentencepiece"
@@ -17,31 +22,43 @@ class SentencePieceSettings(Settings):
     algorithm: Literal["unigram", "bpe"] = "unigram"
     """Unigram language model (Kudo 2018) or byte pair encoding (Sennrich et al. 2016)."""
     vocabulary_size: int = Field(default=8000, ge=300)
-    """Number of pieces, special symbols and the 256 bytes included."""
+    """Number of pieces, special symbols and the 256 bytes included; fewer if the text has fewer."""
     joint: bool = True
     """One vocabulary for both languages; otherwise one for each, of this size."""
     character_coverage: float = Field(default=0.9995, gt=0.9, le=1)
     """Share of the characters of the training text that get a piece of their own."""
     sampling: float = Field(default=0.0, ge=0, le=1)
-    """Subword regularisation in training: BPE-dropout rate, or 1/temperature for unigram; 0 is off."""
+    """Subword regularisation in training: BPE-dropout rate, or unigram 1/temperature; 0 is off."""
 
 
-class HuggingFaceTokenizerSettings(Settings):
-    """Subword pieces by the Hugging Face ``tokenizers`` library."""
+class HuggingFaceTokenizerSettings(_LearnedSettings):
+    """Subword pieces by the Hugging Face ``tokenizers`` library, over bytes."""
 
     kind: Literal["huggingface"] = "huggingface"
     """Hugging Face tokenizers."""
     algorithm: Literal["byte-bpe", "wordpiece"] = "byte-bpe"
     """Byte-level byte pair encoding (Radford et al. 2019) or WordPiece (Wu et al. 2016)."""
     vocabulary_size: int = Field(default=8000, ge=300)
-    """Number of pieces, special symbols included."""
+    """Number of pieces, special symbols included; fewer if the text has fewer."""
     joint: bool = True
     """One vocabulary for both languages; otherwise one for each, of this size."""
     sampling: float = Field(default=0.0, ge=0, lt=1)
     """BPE-dropout rate in training (Provilkov et al. 2020); 0 is off. Not for WordPiece."""
 
+    @model_validator(mode="after")
+    def _agree(self) -> HuggingFaceTokenizerSettings:
+        if self.algorithm == "wordpiece":
+            if self.sampling > 0:
+                raise ValueError("sampling: BPE-dropout is for byte-bpe, not for wordpiece")
+            if self.vocabulary_size < 600:
+                raise ValueError(
+                    f"vocabulary_size: {self.vocabulary_size} is too small for wordpiece, which "
+                    "needs 516 pieces for single bytes; set it to 600 or more"
+                )
+        return self
 
-class WordSettings(Settings):
+
+class WordSettings(_LearnedSettings):
     """Words by Moses conventions, with truecasing; reversible."""
 
     kind: Literal["words"] = "words"
