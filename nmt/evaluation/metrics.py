@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nmt.evaluation.names import TITLES, MetricName
 from nmt.evaluation.resampling import bootstrap_sums, percentile_interval
-from nmt.evaluation.scorer import TITLES, MetricName, Scorer
+from nmt.evaluation.scorer import Scorer
 
 if TYPE_CHECKING:
     from nmt.recipe.tree import EvaluationSettings

@@ -10,20 +10,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nmt.errors import UserError
+from nmt.evaluation.names import METRIC_NAMES, MetricName, check_metric
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
-
-MetricName: TypeAlias = Literal["bleu", "chrf", "ter"]
-METRIC_NAMES: tuple[MetricName, ...] = get_args(MetricName)
-TITLES: dict[MetricName, str] = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
-"""sacreBLEU's names for the metrics, with the settings used here."""
 
 Statistics: TypeAlias = npt.NDArray[np.float64]
 """(num_segments, num_statistics): a row of sufficient statistics for each segment."""
@@ -115,18 +111,6 @@ class Scorer:
         signature.update("ar", randomization)
         signature.update("seed", seed)
         return str(signature.format())
-
-
-def check_metric(name: str) -> MetricName:
-    """Return ``name`` if it is one of ours; raise UserError, with a suggestion, if not."""
-    for known in METRIC_NAMES:
-        if name.lower() == known:
-            return known
-    close = difflib.get_close_matches(name.lower(), METRIC_NAMES, n=1, cutoff=0.5)
-    raise UserError(
-        f"there is no metric {name!r}",
-        mend=f"did you mean {close[0]}?" if close else f"choose from {', '.join(METRIC_NAMES)}",
-    )
 
 
 def _build_metric(

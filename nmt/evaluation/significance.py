@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from nmt.errors import UserError
 from nmt.evaluation.metrics import BOOTSTRAP_SAMPLES, SEED, Score
+from nmt.evaluation.names import MetricName, TestName
 from nmt.evaluation.resampling import (
     Matrix,
     bootstrap_sums,
     percentile_interval,
     randomized_sums,
 )
-from nmt.evaluation.scorer import MetricName, Scorer
-
-TestName: TypeAlias = Literal["bootstrap", "randomization"]
+from nmt.evaluation.scorer import Scorer
 
 DEFAULT_SAMPLES: dict[TestName, int] = {"bootstrap": BOOTSTRAP_SAMPLES, "randomization": 10_000}
 """sacreBLEU's defaults."""
