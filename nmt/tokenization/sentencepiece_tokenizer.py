@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sentencepiece import SentencePieceProcessor, SentencePieceTrainer, set_random_generator_seed
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from nmt.errors import UserError
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, NUM_CONTROL_IDS, PAD_ID, UNK_ID
+from nmt.tokenization.sampling import BpeSampler, Sampler, UnigramSampler
 from nmt.tokenization.settings import SentencePieceSettings
 from nmt.tokenization.storage import describe, load_files, save_files
 from nmt.tokenization.text import normalize_text
@@ -50,6 +51,7 @@ class SentencePieceTokenizer:
             {"algorithm": algorithm, "vocabulary_size": self.vocabulary_size},
             {_MODEL_FILE: model},
         )
+        self._sampler: Sampler | None = None
 
     @classmethod
     def learn(cls, settings: SentencePieceSettings, lines: Iterable[str]) -> SentencePieceTokenizer:
@@ -126,12 +128,10 @@ class SentencePieceTokenizer:
         """
         if rate == 0:
             return self.encode(lines)
-        set_random_generator_seed(seed % (2**32 - 1))
-        prepared = [_escape(normalize_text(line)) for line in lines]
-        rows: list[list[int]] = self._processor.Encode(
-            prepared, out_type=int, num_threads=1, enable_sampling=True, alpha=rate, nbest_size=-1
-        )
-        return rows
+        if self._sampler is None:
+            self._sampler = self._make_sampler()
+        words = [_words(_escape(normalize_text(line))) for line in lines]
+        return self._sampler.sample(words, rate=rate, seed=seed)
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         if not rows:
@@ -142,6 +142,42 @@ class SentencePieceTokenizer:
 
     def pieces(self, line: str) -> list[str]:
         return [self._processor.IdToPiece(piece) for piece in self.encode([line])[0]]
+
+    def _make_sampler(self) -> Sampler:
+        processor = self._processor
+        byte_ids = [processor.PieceToId(f"<0x{byte:02X}>") for byte in range(256)]
+        scores = {
+            processor.IdToPiece(piece): (piece, processor.GetScore(piece))
+            for piece in range(NUM_CONTROL_IDS, self.vocabulary_size)
+            if not processor.IsByte(piece)
+        }
+        if self._algorithm == "unigram":
+            return UnigramSampler(scores, byte_ids)
+
+        def symbols(word: str) -> list[int]:
+            result = []
+            for character in word:
+                if found := scores.get(character):
+                    result.append(found[0])
+                else:
+                    result.extend(byte_ids[byte] for byte in character.encode("utf-8"))
+            return result
+
+        return BpeSampler(symbols, _merges(scores))
+
+
+def _merges(scores: Mapping[str, tuple[int, float]]) -> Iterator[tuple[int, int, int, int]]:
+    """Every pair of pieces that together are a piece: left, right, rank, merged."""
+    for piece, (merged, score) in scores.items():
+        for cut in range(1, len(piece)):
+            left, right = scores.get(piece[:cut]), scores.get(piece[cut:])
+            if left and right:
+                yield left[0], right[0], int(-score), merged
+
+
+def _words(text: str) -> list[str]:
+    """The stretches that no piece crosses, as SentencePiece marks them."""
+    return [_SPACE_MARK + word for word in text.split(" ")] if text else []
 
 
 def _escape(text: str) -> str:
@@ -162,7 +198,7 @@ def _explain(error: RuntimeError, settings: SentencePieceSettings) -> Exception:
     if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return UserError(
             f"tokenizer.vocabulary_size: {settings.vocabulary_size} is too small: the characters "
-            f"of the text, 256 bytes and the control symbols already take {found[1]}",
+            f"of the text, the 256 bytes and the control symbols already take {found[1]}",
             mend=f"set it to {found[1]} or more, or lower tokenizer.character_coverage",
         )
     if "!sentences_.empty()" in message:

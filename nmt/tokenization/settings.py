@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from nmt.settings import Settings
+from nmt.settings import Contradiction, Settings
 
 
 class _LearnedSettings(Settings):
@@ -45,17 +47,22 @@ class HuggingFaceTokenizerSettings(_LearnedSettings):
     sampling: float = Field(default=0.0, ge=0, lt=1)
     """BPE-dropout rate in training (Provilkov et al. 2020); 0 is off. Not for WordPiece."""
 
-    @model_validator(mode="after")
-    def _agree(self) -> HuggingFaceTokenizerSettings:
+    def contradictions(self) -> Iterable[Contradiction]:
+        """Sampling, which WordPiece has none of, and a vocabulary too small for its bytes."""
         if self.algorithm == "wordpiece":
             if self.sampling > 0:
-                raise ValueError("sampling: BPE-dropout is for byte-bpe, not for wordpiece")
-            if self.vocabulary_size < 600:
-                raise ValueError(
-                    f"vocabulary_size: {self.vocabulary_size} is too small for wordpiece, which "
-                    "needs 516 pieces for single bytes; set it to 600 or more"
+                yield Contradiction(
+                    "WordPiece has no sampling",
+                    ("sampling", "algorithm"),
+                    "take algorithm: byte-bpe, or sampling: 0",
                 )
-        return self
+            if self.vocabulary_size < 600:
+                yield Contradiction(
+                    f"a vocabulary of {self.vocabulary_size} is too small for WordPiece, where "
+                    "single bytes and control symbols take 516 pieces",
+                    ("vocabulary_size", "algorithm"),
+                    "set vocabulary_size to 600 or more",
+                )
 
 
 class WordSettings(_LearnedSettings):
