@@ -1,5 +1,7 @@
 """Recipes: typed settings read from YAML, with every problem reported at once."""
 
+from nmt.recipe.find import shipped_recipes
+from nmt.recipe.read import read_recipe
 from nmt.recipe.systems import SearchSettings, SystemSettings, TrainingSettings, TransformerSettings
 from nmt.recipe.tree import EvaluationSettings, Recipe
 
@@ -10,4 +12,6 @@ __all__ = [
     "SystemSettings",
     "TrainingSettings",
     "TransformerSettings",
+    "read_recipe",
+    "shipped_recipes",
 ]

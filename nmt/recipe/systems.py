@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from nmt.settings import Settings
+from nmt.settings import Contradiction, Settings
 
 
 class TrainingSettings(Settings):
@@ -15,7 +16,7 @@ class TrainingSettings(Settings):
     batch_tokens: int = Field(default=4096, ge=1)
     """Target tokens an update, over all micro-batches."""
     micro_batch_tokens: int | None = Field(default=None, ge=1)
-    """Largest positions (sentences times longest sentence) computed at once; none picks by device."""
+    """Most positions (sentences times the longest) computed at once; null picks by device."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Probability mass spread evenly over the vocabulary (Szegedy et al. 2016)."""
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -31,7 +32,7 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay, on matrices only."""
     clip_norm: float | None = Field(default=1.0, gt=0)
-    """Largest Euclidean norm of the gradient; none does not clip."""
+    """Largest Euclidean norm of the gradient; null does not clip."""
     r_drop: float = Field(default=0.0, ge=0)
     """Weight of the divergence between two dropout passes (Liang et al. 2021); 0 is off."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -49,9 +50,9 @@ class TrainingSettings(Settings):
     validate_metric: Literal["loss", "bleu", "chrf"] = "bleu"
     """What ranks checkpoints and stops early; BLEU and chrF are of beam-searched output."""
     validate_max_pairs: int | None = Field(default=None, ge=1)
-    """Score only the first pairs of the validation set; none takes all."""
+    """Score only the first pairs of the validation set; null takes all."""
     patience: int | None = Field(default=None, ge=1)
-    """Stop after so many validations without a better one; none never stops early."""
+    """Stop after so many validations without a better one; null never stops early."""
     keep_best: int = Field(default=1, ge=1)
     """Best checkpoints kept."""
     average_checkpoints: int = Field(default=1, ge=1)
@@ -63,18 +64,34 @@ class TrainingSettings(Settings):
     tensorboard: bool = False
     """Also write metrics for TensorBoard (needs the extra ``tensorboard``)."""
 
-    @model_validator(mode="after")
-    def _agree(self) -> TrainingSettings:
+    def contradictions(self) -> Iterable[Contradiction]:
+        """Training that would never end, a schedule without its end, averaging what is not kept."""
         if self.max_updates is None and self.max_epochs is None and self.max_minutes is None:
-            raise ValueError("training would never end: set max_updates, max_epochs or max_minutes")
-        if self.schedule == "cosine" and self.max_updates is None:
-            raise ValueError("schedule: cosine needs max_updates, to know where it ends")
-        if self.average_checkpoints > self.keep_best:
-            raise ValueError(
-                f"average_checkpoints ({self.average_checkpoints}) is more than "
-                f"keep_best ({self.keep_best})"
+            yield Contradiction(
+                "training would never end",
+                ("max_updates", "max_epochs", "max_minutes"),
+                "set max_updates, max_epochs or max_minutes",
             )
-        return self
+        if self.schedule == "cosine":
+            if self.max_updates is None:
+                yield Contradiction(
+                    "cosine needs to know where it ends",
+                    ("schedule", "max_updates"),
+                    "set max_updates",
+                )
+            elif self.warmup_updates >= self.max_updates:
+                yield Contradiction(
+                    f"the warm-up ({self.warmup_updates} updates) leaves nothing of the "
+                    f"{self.max_updates} updates to the cosine schedule",
+                    ("warmup_updates", "max_updates", "schedule"),
+                    "lower warmup_updates or raise max_updates",
+                )
+        if self.average_checkpoints > self.keep_best:
+            yield Contradiction(
+                f"averaging {self.average_checkpoints} checkpoints, but keeping {self.keep_best}",
+                ("average_checkpoints", "keep_best"),
+                f"set keep_best to {self.average_checkpoints} or more",
+            )
 
 
 class SearchSettings(Settings):
@@ -141,6 +158,33 @@ class TransformerSettings(Settings):
     """How it is trained."""
     search: SearchSettings = SearchSettings()
     """How it translates unless the command says otherwise."""
+
+    def contradictions(self) -> Iterable[Contradiction]:
+        """Sizes that do not divide, and R-Drop without the dropout that it compares."""
+        if self.width is not None and self.heads is not None:
+            part = 2 if self.positions == "rotary" else 1
+            if self.width % (self.heads * part):
+                parts = "heads of even width" if part == 2 else "equal heads"
+                yield Contradiction(
+                    f"a width of {self.width} cannot be cut into {self.heads} {parts}",
+                    ("heads", "width", "positions"),
+                    "take a number of heads that divides the width"
+                    + (", and its half" if part == 2 else ""),
+                )
+        dropouts = (
+            self.dropout,
+            self.attention_dropout,
+            self.activation_dropout,
+            self.embedding_dropout or 0.0,
+            self.encoder_layer_drop,
+            self.decoder_layer_drop,
+        )
+        if self.training.r_drop > 0 and not any(dropouts):
+            yield Contradiction(
+                "R-Drop compares two dropout passes, and there is no dropout",
+                ("training.r_drop", "dropout"),
+                "set dropout above 0, or r_drop to 0",
+            )
 
 
 # The seam for the systems to come: each is one more member of this union, told apart by ``kind``.

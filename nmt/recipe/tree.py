@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nmt.corpus.settings import CorpusSettings
 from nmt.recipe.systems import SystemSettings
-from nmt.settings import Settings
+from nmt.settings import Contradiction, Name, Settings
 from nmt.tokenization.settings import TokenizerSettings, WordSettings
 
 
@@ -17,7 +18,9 @@ class EvaluationSettings(Settings):
 
     metrics: list[Literal["bleu", "chrf", "ter"]] = Field(default=["bleu", "chrf"], min_length=1)
     """Metrics, by sacreBLEU (Post 2018), with their signatures."""
-    bleu_tokenizer: Literal["13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200", "none"] = "13a"
+    bleu_tokenizer: Literal[
+        "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200", "none"
+    ] = "13a"
     """Tokenizer inside BLEU; 13a is WMT's."""
     lowercase: bool = False
     """Score without regard to case."""
@@ -34,20 +37,44 @@ class Recipe(Settings):
     """The bitext."""
     tokenizer: TokenizerSettings
     """How text becomes pieces, for neural systems."""
-    systems: dict[str, SystemSettings] = Field(min_length=1)
+    systems: dict[Name, SystemSettings] = Field(min_length=1)
     """Named systems, each trained on the corpus."""
     evaluation: EvaluationSettings = EvaluationSettings()
     """How test output is scored."""
 
-    @model_validator(mode="after")
-    def _agree(self) -> Recipe:
-        if isinstance(self.tokenizer, WordSettings):
-            raise ValueError("tokenizer.kind: words is for statistical systems")
-        if not self.tokenizer.joint:
-            for name, system in self.systems.items():
-                if system.tied_embeddings == "all":
-                    raise ValueError(
-                        f"systems.{name}.tied_embeddings: all needs tokenizer.joint: true "
-                        "(or set it to decoder)"
+    def contradictions(self) -> Iterable[Contradiction]:
+        """Parts of the recipe that do not go together."""
+        corpus = self.corpus
+        if corpus.source_language == corpus.target_language:
+            yield Contradiction(
+                f"source and target language are both {corpus.source_language}",
+                ("corpus.target_language", "corpus.source_language"),
+            )
+        held_out = {"valid": corpus.valid, **{f"test.{n}": s for n, s in corpus.test.items()}}
+        for index, source in enumerate(corpus.train):
+            for name, other in held_out.items():
+                if source.model_copy(update={"weight": other.weight}) == other:
+                    yield Contradiction(
+                        f"these pairs are also trained on (corpus.train.{index})",
+                        (f"corpus.{name}", f"corpus.train.{index}"),
+                        "keep the pairs that judge a system out of its training",
                     )
-        return self
+        for name, system in self.systems.items():
+            yield from _contradictions_with_tokenizer(name, system, self.tokenizer)
+
+
+def _contradictions_with_tokenizer(
+    name: str, system: SystemSettings, tokenizer: TokenizerSettings
+) -> Iterable[Contradiction]:
+    if isinstance(tokenizer, WordSettings):
+        yield Contradiction(
+            f"words are for statistical systems, and systems.{name} is a {system.kind}",
+            ("tokenizer.kind", f"systems.{name}.kind"),
+            "take kind: sentencepiece or kind: huggingface",
+        )
+    elif system.tied_embeddings == "all" and not tokenizer.joint:
+        yield Contradiction(
+            "all embeddings cannot be tied when the two languages have vocabularies of their own",
+            (f"systems.{name}.tied_embeddings", "tokenizer.joint"),
+            "set tokenizer.joint to true, or tied_embeddings to decoder",
+        )
