@@ -50,7 +50,7 @@ class Settings(BaseModel):
         return ()
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_contradictions(self) -> Self:
         found = list(self.contradictions())
         if found:
             raise ContradictionsError(found)

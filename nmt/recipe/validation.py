@@ -117,6 +117,8 @@ def _findings(root: Shape, value: Any, error: ErrorDetails) -> Iterator[_Finding
             yield _unknown_kind(shape, address, given)
         case "value_error" if isinstance(error["ctx"]["error"], ContradictionsError):
             yield from _contradictions(error["ctx"]["error"], value, address)
+        case "value_error":
+            yield _Finding(Problem(address, str(error["ctx"]["error"])), (address,))
         case _ if error["loc"] and error["loc"][-1] == "[key]":
             named = _find_spot(root, error["loc"][:-2]).shape
             words = in_words(named.key) if isinstance(named, Named) else "text"

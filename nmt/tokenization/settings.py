@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -73,7 +72,7 @@ class WordSettings(_LearnedSettings):
     truecase: bool = True
     """Write the first word of a sentence in its most frequent form within sentences."""
     vocabulary_size: int | None = Field(default=None, ge=300)
-    """Most frequent words kept; none keeps all."""
+    """Most frequent words kept; null keeps all."""
     joint: Literal[False] = False
     """Words of the two languages are always apart."""
 
