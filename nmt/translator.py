@@ -1,43 +1,95 @@
-"""What every system gives: raw text in, translations out, one for each line, in order."""
+"""What every system gives: raw text in, translations out, one for each line, in order.
+
+`Translator` holds what all systems share: blank lines, lines that are too long for one search,
+batches by length, n-best lists, streams. A system adds the search itself.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, Unpack
+
+from nmt.search_options import Sampling, SearchKeywords, SearchOptions
+from nmt.segmentation import Cut, Segment, join_segments, split_to_fit
+from nmt.streaming import chunks, windows
+from nmt.text import clean_line, is_blank, one_line
+
+__all__ = [
+    "Hypothesis",
+    "Sampling",
+    "SearchKeywords",
+    "SearchOptions",
+    "Translation",
+    "Translator",
+]
+
+# A window of this many batches is sorted by length: longer ones pad less, but answer later.
+_BATCHES_A_WINDOW = 6
+# Windows are filled before anything is tokenized, so their size is guessed from characters.
+_CHARACTERS_A_PIECE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One output of a system's search for one segment."""
+    """One output of a system's search for one segment, or the joined ones of a line."""
 
     text: str
     """Detokenised text."""
     score: float
     """The score by which the search ranked it; higher is better."""
+    num_pieces: int = 0
+    """Length in the system's own pieces, for the log; 0 where the system does not count."""
 
 
 @dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """What a caller may ask of any system's search; None leaves the model's own setting."""
+class Translation:
+    """The translation of one line."""
 
-    beam: int | None = None
-    """Hypotheses kept (stack size in a statistical system)."""
-    nbest: int = 1
-    """Hypotheses returned for each line."""
-    batch_tokens: int | None = None
-    """Source positions searched at once."""
-    length_penalty: float | None = None
-    """Exponent of the length normalisation."""
-    extra: dict[str, float] = field(default_factory=dict)
-    """Options of one kind of system only, such as ``temperature``."""
+    alternatives: tuple[Hypothesis, ...]
+    """The n-best list: never empty, best first, at most as many as were asked for.
+
+    For a line that was searched in several segments these are the best combinations of the
+    segments' own n-best lists.
+    """
+    num_source_pieces: int = 0
+    """Length of the line in the system's own pieces; 0 for a blank line."""
+
+    @property
+    def text(self) -> str:
+        """The best translation: one line, without any character that ends lines."""
+        return self.alternatives[0].text
+
+    @property
+    def score(self) -> float:
+        """The score of the best translation; for a line of several segments, the sum of theirs."""
+        return self.alternatives[0].score
+
+
+_Key: TypeAlias = tuple[str, int]
+"""A text to search, and which of its copies: 0 where one search serves them all."""
+_Chain: TypeAlias = "tuple[_Chain | None, Hypothesis]"
+"""A hypothesis for a segment, after those for the segments before."""
 
 
 class Translator(ABC):
-    """A loaded model. Systems implement the abstract methods; everything else is shared."""
+    """A loaded model. Systems implement the abstract methods; everything else is shared.
+
+    Promises of `translate`, `translate_stream` and `translate_windows`: as many translations as
+    lines, in their order. A line with nothing visible in it gives an empty line and never reaches
+    the search. A line over ``max_segment_pieces`` is split (see `nmt.segmentation`), translated in
+    segments and joined again; nothing is cut off. No translation contains a character that ends
+    lines. Text that occurs more than once in a window is searched once, unless it is sampled.
+    """
 
     source_language: str
+    """Language code of the text that it takes."""
     target_language: str
+    """Language code of the text that it gives."""
+    default_batch_tokens: int = 4096
+    """Source positions searched at once unless the caller says otherwise."""
 
     @property
     @abstractmethod
@@ -50,4 +102,173 @@ class Translator(ABC):
 
     @abstractmethod
     def search(self, segments: Sequence[str], options: SearchOptions) -> list[list[Hypothesis]]:
-        """Translate non-blank segments, none over the limit: n-best lists, best first, in order."""
+        """Translate one batch of non-blank segments, the longest first and none over the limit.
+
+        Gives, for each in order, its n-best list: at least one hypothesis, best first.
+        """
+
+    def translate(
+        self, lines: str | Sequence[str], **options: Unpack[SearchKeywords]
+    ) -> list[Translation]:
+        """Translate lines of raw text; a single string is one line, whatever is in it.
+
+        Raises UserError for options that no search can use.
+        """
+        chosen = SearchOptions(**options)
+        lines = [lines] if isinstance(lines, str) else lines
+        return [
+            translation
+            for window in chunks(lines, size=_size, full=self._window_size(chosen))
+            for translation in self._translate_window(window, chosen)
+        ]
+
+    def translate_stream(
+        self, lines: Iterable[str], **options: Unpack[SearchKeywords]
+    ) -> Iterator[Translation]:
+        """Translate lines as they come; see `translate_windows`."""
+        for window in self.translate_windows(lines, **options):
+            yield from window
+
+    def translate_windows(
+        self, lines: Iterable[str], **options: Unpack[SearchKeywords]
+    ) -> Iterator[list[Translation]]:
+        """Translate lines as they come, and give what was translated together as one list.
+
+        ``lines`` is read by a thread of its own, a bounded number of lines ahead. What has arrived
+        is translated as soon as the input pauses or fills a few batches, so a typed line is
+        answered at once and a file is translated in full batches, in bounded memory.
+
+        Raises UserError for options that no search can use, and whatever ``lines`` raises, after
+        giving the translations of all lines before.
+        """
+        chosen = SearchOptions(**options)
+        return (
+            self._translate_window(window, chosen)
+            for window in windows(lines, size=_size, full=self._window_size(chosen))
+        )
+
+    def _window_size(self, options: SearchOptions) -> int:
+        batch_tokens = options.batch_tokens or self.default_batch_tokens
+        return _BATCHES_A_WINDOW * _CHARACTERS_A_PIECE * batch_tokens
+
+    def _translate_window(self, lines: Sequence[str], options: SearchOptions) -> list[Translation]:
+        segments_of_line = self._segment([clean_line(line) for line in lines])
+        segments = [segment for line in segments_of_line for segment in line]
+        found = iter(self._search_all(segments, options))
+        return [
+            _assemble(line, [next(found) for _ in line], self.target_language, options.nbest)
+            for line in segments_of_line
+        ]
+
+    def _segment(self, lines: Sequence[str]) -> list[list[Segment]]:
+        """The segments of each line, all within the limit; none for a blank line."""
+        visible = list(dict.fromkeys(line for line in lines if not is_blank(line)))
+        segments: dict[str, list[Segment]] = {}
+        for line, num_pieces in zip(visible, self.count_pieces(visible), strict=True):
+            if num_pieces <= self.max_segment_pieces:
+                segments[line] = [Segment(line, num_pieces)]
+            else:
+                segments[line] = split_to_fit(
+                    line, self.source_language, self.count_pieces, self.max_segment_pieces
+                )
+        return [segments.get(line, []) for line in lines]
+
+    def _search_all(
+        self, segments: Sequence[Segment], options: SearchOptions
+    ) -> list[list[Hypothesis]]:
+        """The n-best list of each segment, in order, searched in batches of like lengths."""
+        # Samples of the same text are to differ, the best translations of it are the same.
+        copies = range(len(segments)) if options.sampling else [0] * len(segments)
+        keys = [(segment.text, copy) for segment, copy in zip(segments, copies, strict=True)]
+        found: dict[_Key, list[Hypothesis]] = {}
+        to_search: dict[_Key, Segment] = {}
+        for key, segment in zip(keys, segments, strict=True):
+            if segment.num_pieces == 0:  # the tokenizer sees nothing in it
+                found[key] = [Hypothesis("", 0.0)]
+            elif segment.num_pieces > self.max_segment_pieces:  # a single character
+                found[key] = [Hypothesis(segment.text, 0.0)]
+            else:
+                to_search[key] = segment
+        for batch in _batches(to_search, options.batch_tokens or self.default_batch_tokens):
+            texts = [text for text, _ in batch]
+            for key, hypotheses in zip(batch, self.search(texts, options), strict=True):
+                found[key] = [
+                    dataclasses.replace(hypothesis, text=one_line(hypothesis.text))
+                    for hypothesis in hypotheses[: options.nbest]
+                ]
+        return [found[key] for key in keys]
+
+
+def _size(line: str) -> int:
+    return len(line) + 1
+
+
+def _batches(to_search: Mapping[_Key, Segment], batch_tokens: int) -> Iterator[list[_Key]]:
+    """Keys of segments of like lengths, longest first, in batches of padded ``batch_tokens``."""
+    batch: list[_Key] = []
+    longest = 0
+    for key in sorted(to_search, key=lambda key: -to_search[key].num_pieces):
+        if batch and (len(batch) + 1) * longest > batch_tokens:
+            yield batch
+            batch = []
+        if not batch:
+            longest = to_search[key].num_pieces
+        batch.append(key)
+    if batch:
+        yield batch
+
+
+def _assemble(
+    segments: Sequence[Segment],
+    found: Sequence[Sequence[Hypothesis]],
+    language: str,
+    nbest: int,
+) -> Translation:
+    """The translation of a line from the n-best lists of its segments."""
+    if not segments:
+        return Translation((Hypothesis("", 0.0),))
+    num_source_pieces = sum(segment.num_pieces for segment in segments)
+    if len(segments) == 1:
+        return Translation(tuple(found[0]), num_source_pieces)
+    cuts = [segment.cut for segment in segments[:-1]]
+    joined = (_join(parts, cuts, language) for parts in best_combinations(found, nbest))
+    return Translation(tuple(joined), num_source_pieces)
+
+
+def _join(parts: Sequence[Hypothesis], cuts: Sequence[Cut], language: str) -> Hypothesis:
+    return Hypothesis(
+        text=join_segments([part.text for part in parts], cuts, language),
+        score=sum(part.score for part in parts),
+        num_pieces=sum(part.num_pieces for part in parts),
+    )
+
+
+def best_combinations(
+    nbest_lists: Sequence[Sequence[Hypothesis]], nbest: int
+) -> list[tuple[Hypothesis, ...]]:
+    """The ``nbest`` choices of one hypothesis a list with the highest sums of scores, best first.
+
+    Each list is sorted, best first. Lists are joined one after another; the i-th and j-th best of
+    two lists can be among the n best of their combinations only if i * j <= n.
+    """
+    scores = [0.0]
+    # Choices are chains of (choice for the lists before, hypothesis), to share what they share.
+    chains: list[_Chain | None] = [None]
+    for hypotheses in nbest_lists:
+        pairs = [
+            (scores[i] + hypothesis.score, (chains[i], hypothesis))
+            for i in range(len(scores))
+            for hypothesis in hypotheses[: nbest // (i + 1)]
+        ]
+        pairs.sort(key=lambda pair: -pair[0])  # stable: among equals, the earlier choice
+        scores = [score for score, _ in pairs[:nbest]]
+        chains = [chain for _, chain in pairs[:nbest]]
+    return [_unchain(chain) for chain in chains]
+
+
+def _unchain(chain: _Chain | None) -> tuple[Hypothesis, ...]:
+    hypotheses: list[Hypothesis] = []
+    while chain is not None:
+        chain, hypothesis = chain
+        hypotheses.append(hypothesis)
+    return tuple(reversed(hypotheses))
