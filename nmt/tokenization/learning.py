@@ -12,10 +12,12 @@ import numpy as np
 
 from nmt.errors import UserError
 from nmt.files import build_once
+from nmt.tokenization.huggingface import HuggingFaceTokenizer
 from nmt.tokenization.pair import TokenizerPair
 from nmt.tokenization.protocol import Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.tokenization.settings import (
+    HuggingFaceTokenizerSettings,
     SentencePieceSettings,
     TokenizerSettings,
     WordSettings,
@@ -110,5 +112,7 @@ def _learn_one(settings: TokenizerSettings, lines: Iterable[str], language: str)
     match settings:
         case SentencePieceSettings():
             return SentencePieceTokenizer.learn(settings, lines)
+        case HuggingFaceTokenizerSettings():
+            return HuggingFaceTokenizer.learn(settings, lines)
         case _:
             raise UserError(f"tokenizer.kind: {settings.kind} is not there yet")

@@ -8,6 +8,7 @@ from typing import Final
 
 from nmt.errors import UserError
 from nmt.files import hash_value
+from nmt.tokenization.huggingface import HuggingFaceTokenizer
 from nmt.tokenization.protocol import Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.tokenization.storage import DESCRIPTION_FILE, load_files
@@ -60,6 +61,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     match description["kind"]:
         case "sentencepiece":
             return SentencePieceTokenizer.load(folder)
+        case "huggingface":
+            return HuggingFaceTokenizer.load(folder)
         case kind:
             raise UserError(
                 f"this version of nmt has no tokenizer of kind {kind!r}",
