@@ -1,0 +1,38 @@
+# Each target makes its own virtual environment, .venv, when there is none.
+
+PYTHON ?= python3
+VENV ?= .venv
+INSTALLED := $(VENV)/installed
+
+DEMO := libreoffice-help-en-de-demo
+
+.PHONY: demo test check docs clean
+
+demo: $(INSTALLED)
+	$(VENV)/bin/nmt-train $(DEMO)
+	@echo
+	printf '%s\n' \
+	  'Click the OK button.' \
+	  'Opens a dialog where you can select the file.' \
+	  'Choose the menu to insert a table.' \
+	  | $(VENV)/bin/nmt-translate runs/$(DEMO)/transformer
+
+test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2
+
+check: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+docs: $(INSTALLED)
+	$(VENV)/bin/python scripts/make_reference.py
+
+# The file says that an installation came to its end: one that failed is begun again.
+$(INSTALLED): pyproject.toml
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -e '.[test,check]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
