@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt.settings import Settings
+from nmt.settings import Name, Settings
 
 
 class _SourceSettings(Settings):
@@ -50,6 +50,8 @@ class HuggingFaceSource(_SourceSettings):
     """Configuration of the data set, such as ``de-en``."""
     split: str = "train"
     """Split of the data set."""
+    revision: str | None = None
+    """Git revision of a hub data set; without one, what was fetched first is kept in the cache."""
     source_column: str = "translation.{source}"
     """Column with the source text; dots enter nested columns, ``{source}`` is the language code."""
     target_column: str = "translation.{target}"
@@ -64,7 +66,7 @@ class NamedSource(_SourceSettings):
     split: Literal["train", "valid", "test"] = "train"
     """Split of the corpus."""
     root: Path | None = None
-    """Local folder with the corpus files (``SPLIT.LANGUAGE``); ``--data`` sets a root for all."""
+    """Folder with the files ``SPLIT.LANGUAGE``, or the one above it; ``--data`` sets it for all."""
 
 
 Source = Annotated[
@@ -100,11 +102,11 @@ class CorpusSettings(Settings):
     """Sources of training pairs; mixed by weight."""
     valid: Source
     """Pairs on which settings and checkpoints are chosen."""
-    test: dict[str, Source] = Field(default_factory=dict)
+    test: dict[Name, Source] = Field(default_factory=dict)
     """Named test sets; used only to report scores."""
     cleaning: CleaningSettings = CleaningSettings()
     """Which training pairs are dropped."""
     test_overlap: Literal["warn", "drop"] = "warn"
-    """What to do with training pairs whose source or target sentence is in a test set."""
+    """What to do with training pairs whose source or target is in the test or validation sets."""
     max_pairs: int | None = Field(default=None, ge=1)
-    """Use only the first pairs of the cleaned training data (for learning curves and quick trials)."""
+    """Use only the first pairs of the cleaned training data, for learning curves and trials."""

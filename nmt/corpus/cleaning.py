@@ -1,0 +1,124 @@
+"""Cleaning of training pairs: normalisation, and dropping of pairs that would teach nonsense.
+
+Lengths follow the conventions of Moses' ``clean-corpus-n`` (Koehn et al. 2007): words at white
+space, and a largest ratio between the two sides.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.corpus.languages import is_unspaced, letter_classes, scripts_of
+from nmt.corpus.readers import Batch
+from nmt.corpus.settings import CleaningSettings
+from nmt.text import is_blank
+
+# Control characters (NUL, tabs and vertical tabs, escape sequences, what Windows-1252 taken for
+# ISO-8859-1 leaves), Unicode's line separators, and byte order marks inside concatenated files:
+# none of them means anything within a segment. The line feed stays; it is between the lines.
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_LF = ord("\n")
+
+
+class Drop(StrEnum):
+    """Why a training pair is dropped; the first reason that holds, in this order, is counted."""
+
+    EMPTY = "empty side"
+    IDENTICAL = "identical sides"
+    TOO_LONG = "too long"
+    LENGTH_RATIO = "length ratio"
+    SCRIPT = "wrong script"
+    DUPLICATE = "duplicate"
+    HELD_OUT = "in a test or validation set"
+    LIMIT = "beyond max_pairs"
+
+
+@dataclass(frozen=True)
+class Cleaner:
+    """Normalises and filters batches of pairs, all but duplicates and test sentences."""
+
+    settings: CleaningSettings
+    source_language: str
+    target_language: str
+
+    def normalize(self, lines: Sequence[str]) -> list[str]:
+        """The lines in the Unicode normal form, without control characters and outer blanks."""
+        # A line feed composes with nothing, so the whole block is normalised in one call.
+        text = "\n".join(lines)
+        if self.settings.normalization != "none":
+            text = unicodedata.normalize(self.settings.normalization, text)
+        text = _CONTROLS.sub(" ", text)
+        return [line.strip() for line in text.split("\n")] if lines else []
+
+    def clean(self, batch: Batch) -> tuple[Batch, Counter[Drop]]:
+        """The pairs worth training on, normalised, and how many were dropped for which reason."""
+        sources, targets = self.normalize(batch[0]), self.normalize(batch[1])
+        foreign = self._mostly_foreign(sources, self.source_language)
+        foreign |= self._mostly_foreign(targets, self.target_language)
+        dropped: Counter[Drop] = Counter()
+        kept: Batch = ([], [])
+        for source, target, is_foreign in zip(sources, targets, foreign.tolist(), strict=True):
+            reason = self._reason(source, target, is_foreign)
+            if reason is None:
+                kept[0].append(source)
+                kept[1].append(target)
+            else:
+                dropped[reason] += 1
+        return kept, dropped
+
+    def _reason(self, source: str, target: str, is_foreign: bool) -> Drop | None:
+        if is_blank(source) or is_blank(target):
+            return Drop.EMPTY
+        if self.settings.drop_identical and source == target:
+            return Drop.IDENTICAL
+        shorter, longer = sorted(
+            (
+                _length(source, self.source_language),
+                _length(target, self.target_language),
+            )
+        )
+        if longer > self.settings.max_words:
+            return Drop.TOO_LONG
+        if longer > self.settings.max_length_ratio * shorter:
+            return Drop.LENGTH_RATIO
+        return Drop.SCRIPT if is_foreign else None
+
+    def _mostly_foreign(self, lines: Sequence[str], language: str) -> NDArray[np.bool_]:
+        """Whether more than half of a line's letters are of scripts that the language lacks."""
+        scripts = scripts_of(language)
+        if not (lines and self.settings.check_script and scripts):
+            return np.zeros(len(lines), np.bool_)
+        text = "\n".join(lines) + "\n"
+        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        ends = np.flatnonzero(codes == _LF)
+        # Own letters count 1 and others -1, so a negative sum is a foreign majority.
+        sums = np.cumsum(letter_classes(scripts)[codes], dtype=np.int64)[ends]
+        return np.diff(sums, prepend=0) < 0
+
+
+def _length(line: str, language: str) -> int:
+    """Words, or characters in languages written without blanks between words."""
+    words = line.split()
+    return sum(map(len, words)) if is_unspaced(language) else len(words)
+
+
+def first_of_duplicates(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """True for the first occurrence of each key."""
+    order = np.argsort(keys, kind="stable")
+    first = np.ones(len(keys), np.bool_)
+    first[order[1:]] = keys[order[1:]] != keys[order[:-1]]
+    return first
+
+
+def pair_keys(source: NDArray[np.uint64], target: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One 64-bit key for each pair from the hashes of its sides; depends on their order."""
+    odd = np.uint64(0x9E3779B97F4A7C15)
+    return (source * odd) ^ target
