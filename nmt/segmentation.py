@@ -80,12 +80,12 @@ _QUOTES = r"\"'\p{Pi}\p{Pf}"
 _MARKS = r"\p{SB=ATerm}\p{SB=STerm}…"
 _WIDE_MARKS = "。！？｡︒︕︖﹖﹗"
 _END_OF_SENTENCE = regex.compile(
-    rf"(?<![{_MARKS}])(?<mark>[{_MARKS}]++)[{_QUOTES}\p{{Pe}}]*+\s++"
+    rf"(?<![{_MARKS}])(?<mark>[{_MARKS}]++)[{_QUOTES}\p{{Pe}}]*+(?:\s»(?=\s))?+\s++"
     # A quotation that goes on with a particle, as in 「…。」と, has not ended its sentence.
     rf"|(?<![{_WIDE_MARKS}])[{_WIDE_MARKS}]++(?:[\"'\p{{Pe}}\p{{Pf}}]++(?!\p{{Hiragana}})\s*+"
     r"|(?![\"'\p{Pe}\p{Pf}])\s*+)"
 )
-_CONTINUES = regex.compile(rf"[{_QUOTES}\p{{Ps}}\p{{Pd}}¿¡]*+\p{{Ll}}")
+_CONTINUES = regex.compile(rf"[{_QUOTES}\p{{Ps}}\p{{Pd}}¿¡]*+\s?\p{{Ll}}")
 _LAST_WORD = regex.compile(rf"[^\s{_QUOTES}\p{{Ps}}\p{{Pd}}]*\Z")
 _INITIALS = regex.compile(r"\p{L}(?:\.\p{L}{1,2})*|\p{L}{2}(?:\.\p{L}{1,2})+")
 _ORDINAL = regex.compile(r"\d{1,2}|[IVX]+")

@@ -1,0 +1,33 @@
+"""Opening model folders: which code loads which kind of system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from nmt.errors import UserError
+from nmt.model_folder import open_model_folder
+from nmt.translator import Translator
+
+Device = Literal["auto", "cpu", "cuda"]
+"""Where to compute; ``auto`` takes the GPU if there is one."""
+
+
+def load(path: str | Path, *, device: Device = "auto") -> Translator:
+    """Open a model folder, of whichever kind of system.
+
+    Raises UserError if it is not one, if something of it is missing or damaged, or if the device is
+    not there.
+    """
+    folder = open_model_folder(Path(path))
+    match folder.kind:
+        case "transformer":
+            from nmt.neural.system import load_transformer
+
+            return load_transformer(folder, device)
+        case unknown:
+            raise UserError(
+                f"systems of kind {unknown!r} are not known here",
+                where=str(folder.path),
+                mend="upgrade with: pip install --upgrade bitext-nmt",
+            )
