@@ -66,7 +66,7 @@ def explain_unreadable(error: OSError, path: Path) -> UserError:
     folder = path.parent
     if not folder.is_dir():
         return UserError(f"no such file (and no folder {folder})", where=str(path))
-    similar = difflib.get_close_matches(path.name, _names(folder), n=3, cutoff=0.7)
+    similar = difflib.get_close_matches(path.name, _names(folder), n=3)
     mend = f"did you mean {' or '.join(str(folder / name) for name in similar)}?"
     return UserError("no such file", where=str(path), mend=mend if similar else None)
 

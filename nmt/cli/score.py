@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from nmt.cli.common import run
 from nmt.errors import UserError
 from nmt.evaluation.names import METRIC_NAMES, TestName, check_metric
 
@@ -25,10 +26,6 @@ class _ScoreCommand(TyperCommand):
         return super().parse_args(ctx, repeat_metric_option(args))
 
 
-app = typer.Typer(add_completion=False)
-
-
-@app.command(cls=_ScoreCommand)
 def score(
     hypotheses: Annotated[
         list[str],
@@ -93,7 +90,8 @@ def score(
     from nmt.evaluation.inputs import find_accidents, read_inputs
     from nmt.evaluation.significance import compare
 
-    inputs = read_inputs(hypotheses, reference, source, standard_input=sys.stdin.buffer)
+    stdin = sys.stdin.buffer if sys.stdin is not None else None
+    inputs = read_inputs(hypotheses, reference, source, standard_input=stdin)
     comparison = compare(
         inputs.systems,
         list(inputs.references.values()),
@@ -152,5 +150,5 @@ def _print_report(comparison: Comparison) -> None:
 
 
 def main() -> None:
-    """Run the command."""
-    app()
+    """Run ``nmt-score`` with the arguments of the command line."""
+    run(score, cls=_ScoreCommand)

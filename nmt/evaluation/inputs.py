@@ -28,7 +28,7 @@ def read_inputs(
     references: Sequence[str],
     source: str | None = None,
     *,
-    standard_input: BinaryIO,
+    standard_input: BinaryIO | None,
 ) -> Inputs:
     """Read files by the rules of `nmt.lines`; the name ``-`` stands for ``standard_input``.
 
@@ -39,12 +39,14 @@ def read_inputs(
     names = [*references, *hypotheses, *([source] if source is not None else [])]
     if names.count(STANDARD_INPUT) > 1 and not errors:
         errors.append(UserError("standard input (-) can be read only once"))
+    if STANDARD_INPUT in names and standard_input is None:
+        errors.append(UserError("standard input (-) is closed"))
     if errors:
         raise _one_or_all(errors)
     lines: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         try:
-            if name == STANDARD_INPUT:
+            if name == STANDARD_INPUT and standard_input is not None:
                 lines[name] = list(iterate_lines(standard_input, "standard input"))
             else:
                 lines[name] = read_lines(Path(name))
