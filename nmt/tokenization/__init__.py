@@ -14,6 +14,7 @@ from nmt.tokenization.protocol import (
     Tokenizer,
 )
 from nmt.tokenization.text import normalize_text
+from nmt.tokenization.words import WordTokenizer
 
 __all__ = [
     "BOS_ID",
@@ -23,6 +24,7 @@ __all__ = [
     "UNK_ID",
     "Tokenizer",
     "TokenizerPair",
+    "WordTokenizer",
     "learn_tokenizers",
     "load_tokenizer",
     "normalize_text",

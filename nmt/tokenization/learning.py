@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 
-from nmt.errors import UserError
 from nmt.files import build_once
 from nmt.tokenization.huggingface import HuggingFaceTokenizer
 from nmt.tokenization.pair import TokenizerPair
@@ -22,6 +21,7 @@ from nmt.tokenization.settings import (
     TokenizerSettings,
     WordSettings,
 )
+from nmt.tokenization.words import WordTokenizer
 
 _LEARNING_VERSION: Final = 1
 """Raised when the same lines and settings give another tokenizer than before."""
@@ -114,5 +114,5 @@ def _learn_one(settings: TokenizerSettings, lines: Iterable[str], language: str)
             return SentencePieceTokenizer.learn(settings, lines)
         case HuggingFaceTokenizerSettings():
             return HuggingFaceTokenizer.learn(settings, lines)
-        case _:
-            raise UserError(f"tokenizer.kind: {settings.kind} is not there yet")
+        case WordSettings():
+            return WordTokenizer.learn(settings, lines, language)

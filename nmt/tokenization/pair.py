@@ -12,6 +12,7 @@ from nmt.tokenization.huggingface import HuggingFaceTokenizer
 from nmt.tokenization.protocol import Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.tokenization.storage import DESCRIPTION_FILE, load_files
+from nmt.tokenization.words import WordTokenizer
 
 _JOINT: Final = "joint"
 _SOURCE: Final = "source"
@@ -63,6 +64,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             return SentencePieceTokenizer.load(folder)
         case "huggingface":
             return HuggingFaceTokenizer.load(folder)
+        case "words":
+            return WordTokenizer.load(folder)
         case kind:
             raise UserError(
                 f"this version of nmt has no tokenizer of kind {kind!r}",
