@@ -1,0 +1,260 @@
+"""``nmt-translate``: translate text with a trained model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from nmt.cli.common import run
+from nmt.cli.streams import (
+    STANDARD_INPUT,
+    check_input,
+    count_lines,
+    open_output,
+    read_input,
+)
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.cli.throughput import Display
+    from nmt.formats import Format
+    from nmt.search_options import Sampling, SearchKeywords
+
+_SEARCH = "Search"
+_SAMPLING = "Sampling"
+_FORMATS = "Formats"
+
+
+def translate(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="Model folder, such as runs/multi30k-en-de/transformer.",
+            show_default=False,
+        ),
+    ],
+    input_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="Text to translate, a line each (UTF-8).",
+            show_default="standard input",
+        ),
+    ] = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write; called FILE.partial until it is complete.",
+            show_default="standard output",
+        ),
+    ] = None,
+    beam: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Hypotheses kept at each step; 1 is greedy search.",
+            show_default="the model's",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    nbest: Annotated[
+        int, typer.Option(min=1, help="Translations given for each line.", rich_help_panel=_SEARCH)
+    ] = 1,
+    length_penalty: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Exponent of the length normalisation; more gives longer output.",
+            show_default="the model's",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    batch_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Source positions searched at once.",
+            show_default="the model's",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    sample: Annotated[
+        bool,
+        typer.Option(
+            "--sample",
+            help="Draw translations at random instead of searching for the best.",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Below 1 nearer to the best, above 1 more varied.",
+            show_default="1",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            help="Draw from the so many likeliest pieces only.",
+            show_default="all",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Draw from the likeliest pieces that hold this probability.",
+            show_default="1",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of the random numbers.", show_default="1", rich_help_panel=_SAMPLING
+        ),
+    ] = None,
+    line_format: Annotated[
+        Literal["text", "tsv", "jsonl"],
+        typer.Option(
+            "--format",
+            help="text: a line each. tsv: columns, the translation is appended. jsonl: an object "
+            "each, the translation is added.",
+            rich_help_panel=_FORMATS,
+        ),
+    ] = "text",
+    scores: Annotated[
+        bool,
+        typer.Option(
+            "--scores",
+            help="Give scores too; in text before the translation, parted by a tab.",
+            rich_help_panel=_FORMATS,
+        ),
+    ] = False,
+    column: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="tsv: number of the column to translate.",
+            show_default="1",
+            rich_help_panel=_FORMATS,
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="jsonl: key of the text to translate; dots enter nested objects.",
+            show_default="source, else text",
+            rich_help_panel=_FORMATS,
+        ),
+    ] = None,
+    translation_key: Annotated[
+        str | None,
+        typer.Option(
+            help="jsonl: key of the translation.",
+            show_default="translation",
+            rich_help_panel=_FORMATS,
+        ),
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Where to compute; auto takes the GPU if there is one."),
+    ] = "auto",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print rates, also when not on a terminal.")
+    ] = False,
+) -> None:
+    """Translate text, a line each, with a trained model.
+
+    As many lines come out as go in, in their order; blank lines stay blank, and lines of any length
+    are translated whole. Output appears while input still comes. With --nbest N, text output has up
+    to N lines for each: INDEX ||| TRANSLATION ||| SCORE, where INDEX counts lines from 0.
+    """
+    from nmt import formats
+    from nmt.search_options import SearchOptions
+
+    chosen: Format
+    match line_format:
+        case "text":
+            _refuse("text", column=column, key=key, translation_key=translation_key)
+            chosen = formats.TextFormat(nbest, scores)
+        case "tsv":
+            _refuse("tsv", key=key, translation_key=translation_key)
+            chosen = formats.TsvFormat(column or 1, nbest, scores)
+        case "jsonl":
+            _refuse("jsonl", column=column)
+            chosen = formats.JsonLinesFormat(key, translation_key or "translation", nbest, scores)
+    drawn = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    options: SearchKeywords = {
+        "beam": beam,
+        "nbest": nbest,
+        "batch_tokens": batch_tokens,
+        "length_penalty": length_penalty,
+        "sampling": _sampling(sample, drawn),
+    }
+    SearchOptions(**options)  # mistakes are told before the model is loaded
+    source = None if input_file == Path("-") else input_file
+    target = None if output_file == Path("-") else output_file
+    check_input(source)
+    with open_output(target) as stream:
+        from nmt.systems import load
+
+        translator = load(model, device=device)
+        name = str(source or STANDARD_INPUT)
+        answers = formats.answer(translator, read_input(source), name, chosen, options)
+        with _display(verbose, source, target) as display:
+            for lines, translations in answers:
+                stream.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+                stream.flush()
+                display.add(translations)
+
+
+def _refuse(line_format: str, **options: object) -> None:
+    """Raise UserError for an option that means nothing in this format."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"--{name.replace('_', '-')} does not go with --format {line_format}")
+
+
+def _sampling(sample: bool, given: Mapping[str, Any]) -> Sampling | None:
+    from nmt.search_options import Sampling
+
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and not sample:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(f"{options} without --sample has no effect", mend="add --sample")
+    return Sampling(**given) if sample else None
+
+
+def _display(
+    verbose: bool, source: Path | None, target: Path | None
+) -> AbstractContextManager[Display]:
+    """Rates if asked for; else a bar, unless something else writes to the terminal."""
+    from nmt.cli import throughput
+
+    if verbose:
+        return throughput.plain_lines()
+    interactive = (source is None and sys.stdin.isatty()) or (
+        target is None and sys.stdout.isatty()
+    )
+    if sys.stderr.isatty() and not interactive:
+        return throughput.bar(count_lines(source))
+    return throughput.silence()
+
+
+def main() -> None:
+    """Run ``nmt-translate`` with the arguments of the command line."""
+    run(translate)
