@@ -14,6 +14,7 @@ import importlib.metadata
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -70,7 +71,7 @@ def _in_frame(function: Callable[..., None], name: str, interrupted: str) -> Cal
                 sys.stdout.flush()
         except (UserError, OSError, KeyboardInterrupt) as error:
             if debug:
-                raise
+                traceback.print_exc()
             _silence_stdout()
             raise typer.Exit(_explain(error, name, interrupted)) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from nmt.errors import UserError
 from nmt.recipe.suggest import close_name, suggest_file
 
 _SUFFIXES = (".yaml", ".yml")
+_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -17,7 +19,7 @@ def shipped_recipes() -> dict[str, Path]:
     # The wheel has them inside of the package; a checkout (editable install) beside it.
     for folder in (package / "recipes", package.parent / "recipes"):
         if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"), key=lambda p: p.stem)}
     return {}
 
 
@@ -27,7 +29,7 @@ def find_recipe(name_or_path: str) -> Path:
     Raises UserError, with suggestions, if there is none.
     """
     path = Path(name_or_path).expanduser()
-    if path.suffix in _SUFFIXES or path.name != name_or_path or path.is_file():
+    if path.suffix in _SUFFIXES or not _NAME.fullmatch(name_or_path) or path.is_file():
         return _check_file(path)
     shipped = shipped_recipes()
     if name_or_path in shipped:

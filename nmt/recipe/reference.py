@@ -38,8 +38,9 @@ This page is made from the types of the settings by `scripts/make_reference.py`.
 def recipe_schema() -> dict[str, Any]:
     """The JSON Schema of recipe files.
 
-    It is pydantic's, with two rules of the reader: the name may be left out, as it is the file's
-    unless given, and where there is a ``kind`` it must be said.
+    It is pydantic's, with three rules of the reader: the name may be left out, as it is the file's
+    unless given; where there is a ``kind`` it must be said; and names of the user's choice must
+    match their pattern.
     """
     schema = Recipe.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -47,6 +48,9 @@ def recipe_schema() -> dict[str, Any]:
     for group in (schema, *schema["$defs"].values()):
         if "kind" in group.get("properties", {}):
             group["required"] = ["kind", *(n for n in group.get("required", []) if n != "kind")]
+        for field in group.get("properties", {}).values():
+            if "patternProperties" in field:  # the names that the user chooses
+                field["additionalProperties"] = False
     return schema
 
 

@@ -74,7 +74,7 @@ def _contradictions_with_tokenizer(
         )
     elif system.tied_embeddings == "all" and not tokenizer.joint:
         yield Contradiction(
-            "all embeddings cannot be tied when the two languages have vocabularies of their own",
+            f"each language has a vocabulary of its own, but systems.{name} ties all embeddings",
             (f"systems.{name}.tied_embeddings", "tokenizer.joint"),
-            "set tokenizer.joint to true, or tied_embeddings to decoder",
+            f"set tokenizer.joint to true, or systems.{name}.tied_embeddings to decoder",
         )
