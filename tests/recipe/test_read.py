@@ -149,8 +149,8 @@ def test_contradictions_are_reported_beside_wrong_values(recipe_file: Path) -> N
         "systems.transformer.dropout",
         "systems.transformer.training.max_updates",
         "systems.transformer.training.average_checkpoints",
-        "systems.other.dropuot",
         "systems.other.training",
+        "systems.other.dropuot",
     ]
     text = str(UserErrors(errors))
     for words in (
