@@ -1,0 +1,272 @@
+"""Attention over sentences laid end to end: no padding is stored or computed.
+
+Translation batches are many short sentences of uneven length. Packed, a batch of N positions is
+``[N, H, E]`` whatever the lengths, so the products around the attention always have one shape, and
+sentence b is rows ``offsets[b]`` to ``offsets[b + 1]``.
+
+On the CPU the loops below are compiled by Numba: a sentence's keys and values (a few KB a head) stay
+in the first-level cache. Elsewhere the reference pads to a grid and calls PyTorch.
+
+Shapes: N query positions, M key positions, H heads, E head width, B sentences.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numba import njit
+from torch import Tensor
+
+from nmt.neural.kernels.dropout import DropoutKeys, dropout, keep_bits
+
+
+def packed_attention_reference(
+    q_NHE: Tensor,
+    k_MHE: Tensor,
+    v_MHE: Tensor,
+    q_offsets: Tensor,
+    k_offsets: Tensor,
+    *,
+    causal: bool = False,
+    dropout_rate: float = 0.0,
+    keys: DropoutKeys | None = None,
+) -> Tensor:
+    """The same in plain PyTorch, through a padded grid: [N, H, E]; rows of no sentence are zero."""
+    q_rows, q_mask_BL = _grid(q_offsets)
+    k_rows, k_mask_BS = _grid(k_offsets)
+    q_BHLE = q_NHE[q_rows].transpose(1, 2)
+    k_BHSE, v_BHSE = k_MHE[k_rows].transpose(1, 2), v_MHE[k_rows].transpose(1, 2)
+    mask_B1LS = k_mask_BS[:, None, None, :]
+    if causal:
+        length = q_rows.shape[1]
+        past = torch.ones(length, length, dtype=torch.bool, device=q_NHE.device).tril()
+        mask_B1LS = mask_B1LS & past
+    if keys is None or dropout_rate == 0:
+        mixed_BHLE = F.scaled_dot_product_attention(q_BHLE, k_BHSE, v_BHSE, attn_mask=mask_B1LS)
+    else:
+        scores = q_BHLE @ k_BHSE.transpose(-2, -1) * q_NHE.shape[-1] ** -0.5
+        weights = torch.softmax(scores.masked_fill(~mask_B1LS, float("-inf")), dim=-1)
+        mixed_BHLE = dropout(weights, dropout_rate, keys) @ v_BHSE
+    out_NHE = torch.zeros_like(q_NHE)
+    return out_NHE.index_put((q_rows[q_mask_BL],), mixed_BHLE.transpose(1, 2)[q_mask_BL])
+
+
+def _grid(offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Row numbers [B, longest] of each sentence, and where the grid holds one."""
+    lengths = offsets[1:] - offsets[:-1]
+    column = torch.arange(int(lengths.max()), device=offsets.device)
+    mask = column < lengths[:, None]
+    return (offsets[:-1, None] + column).long() * mask, mask
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _forward(
+    q: Any, k: Any, v: Any, first_k: int, first_v: int, heads: int, q_at: Any, k_at: Any,
+    causal: bool, key: Any, limit: Any, keep: Any,
+) -> Any:  # fmt: skip
+    rows = q.shape[0]
+    longest = max(1, np.max(k_at[1:] - k_at[:-1]))
+    width = (v.shape[1] - first_v) // heads
+    out = np.zeros((rows, heads * width), dtype=q.dtype)
+    lse = np.zeros((rows, heads), dtype=q.dtype)
+    scale = q.dtype.type(1.0 / math.sqrt(width))
+    p = np.empty(longest, dtype=q.dtype)
+    for b in range(len(q_at) - 1):
+        first = k_at[b]
+        for h in range(heads):
+            at = h * width
+            for i in range(q_at[b], q_at[b + 1]):
+                count = k_at[b + 1] - first
+                if causal:
+                    count = i - q_at[b] + 1
+                q_i = q[i, at : at + width]
+                peak = q.dtype.type(-np.inf)
+                for j in range(count):
+                    k_j = k[first + j, first_k + at : first_k + at + width]
+                    s = q.dtype.type(0)
+                    for e in range(width):
+                        s += q_i[e] * k_j[e]
+                    p[j] = s * scale
+                    peak = max(peak, p[j])
+                total = q.dtype.type(0)
+                for j in range(count):
+                    p[j] = math.exp(p[j] - peak)
+                    total += p[j]
+                lse[i, h] = peak + math.log(total)
+                out_i = out[i, at : at + width]
+                for j in range(count):
+                    weight = p[j] / total
+                    if limit > 0:
+                        if keep_bits((i * heads + h) * longest + j, key) < limit:
+                            continue
+                        weight *= keep
+                    v_j = v[first + j, first_v + at : first_v + at + width]
+                    for e in range(width):
+                        out_i[e] += weight * v_j[e]
+    return out, lse
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _backward(
+    d_out: Any, q: Any, k: Any, v: Any, out: Any, lse: Any, dq: Any, dk: Any, dv: Any,
+    first_k: int, first_v: int, heads: int, q_at: Any, k_at: Any,
+    causal: bool, key: Any, limit: Any, keep: Any,
+) -> None:  # fmt: skip
+    longest = max(1, np.max(k_at[1:] - k_at[:-1]))
+    width = out.shape[1] // heads
+    scale = q.dtype.type(1.0 / math.sqrt(width))
+    for b in range(len(q_at) - 1):
+        first = k_at[b]
+        for h in range(heads):
+            at = h * width
+            for i in range(q_at[b], q_at[b + 1]):
+                count = k_at[b + 1] - first
+                if causal:
+                    count = i - q_at[b] + 1
+                q_i = q[i, at : at + width]
+                dq_i = dq[i, at : at + width]
+                out_i = out[i, at : at + width]
+                d_i = d_out[i, at : at + width]
+                # sum_j p_j dp_j = out . d_out (with dropout too: both hold the same mask)
+                inner = q.dtype.type(0)
+                for e in range(width):
+                    inner += out_i[e] * d_i[e]
+                for j in range(count):
+                    k_j = k[first + j, first_k + at : first_k + at + width]
+                    v_j = v[first + j, first_v + at : first_v + at + width]
+                    s = q.dtype.type(0)
+                    dp = q.dtype.type(0)
+                    for e in range(width):
+                        s += q_i[e] * k_j[e]
+                        dp += d_i[e] * v_j[e]
+                    weight = math.exp(s * scale - lse[i, h])
+                    dropped = weight
+                    if limit > 0:
+                        if keep_bits((i * heads + h) * longest + j, key) < limit:
+                            dropped = q.dtype.type(0)
+                            dp = q.dtype.type(0)
+                        else:
+                            dropped *= keep
+                            dp *= keep
+                    ds = weight * (dp - inner) * scale
+                    dk_j = dk[first + j, first_k + at : first_k + at + width]
+                    dv_j = dv[first + j, first_v + at : first_v + at + width]
+                    for e in range(width):
+                        dq_i[e] += ds * k_j[e]
+                        dk_j[e] += ds * q_i[e]
+                        dv_j[e] += dropped * d_i[e]
+
+
+class _PackedAttention(torch.autograd.Function):
+    """Queries from the first columns of one buffer, keys and values from columns of another.
+
+    Whole rows go to the compiled loops, not views of them: only of a contiguous array does the
+    compiler know that neighbours in a head are neighbours in memory, which lets it use vectors.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        memory: Tensor | None,
+        q_at: Tensor,
+        k_at: Tensor,
+        causal: bool,
+        heads: int,
+        rate: float,
+        keys: DropoutKeys | None,
+    ) -> Tensor:
+        q = queries.detach().contiguous().numpy()
+        kv = q if memory is None else memory.detach().contiguous().numpy()
+        width = q.shape[1] // 3 if memory is None else q.shape[1]
+        first = width if memory is None else 0
+        key, limit = (np.uint32(0), np.uint32(0)), np.uint32(0)
+        if keys is not None and rate > 0:
+            word = keys.next()
+            key, limit = (np.uint32(word[0]), np.uint32(word[1])), np.uint32(round(rate * 2**32))
+        keep = q.dtype.type(1 / (1 - rate))
+        options = (
+            first, first + width, heads, q_at.numpy(), k_at.numpy(), causal, key, limit, keep,
+        )  # fmt: skip
+        out, lse = _forward(q, kv, kv, *options)
+        ctx.arrays = (q, kv, out, lse)
+        ctx.options = options
+        ctx.crosses = memory is not None
+        return torch.from_numpy(out)
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> Any:  # type: ignore[override]
+        q, kv, out, lse = ctx.arrays
+        dq = np.zeros_like(q)
+        dkv = np.zeros_like(kv) if ctx.crosses else dq
+        d = d_out.contiguous().numpy()
+        _backward(d, q, kv, kv, out, lse, dq, dkv, dkv, *ctx.options)
+        d_memory = torch.from_numpy(dkv) if ctx.crosses else None
+        return torch.from_numpy(dq), d_memory, None, None, None, None, None, None
+
+
+def _compiled(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+
+def packed_self_attention(
+    qkv_N3HE: Tensor,
+    offsets: Tensor,
+    *,
+    causal: bool = False,
+    dropout_rate: float = 0.0,
+    keys: DropoutKeys | None = None,
+) -> Tensor:
+    """``softmax(q k^T / sqrt(E)) v`` within each sentence: [N, H, E].
+
+    Args:
+        qkv_N3HE: queries, keys and values; rows of no sentence give zeros.
+        offsets: int32 [B + 1], where each sentence begins, and where the last ends.
+        causal: position i of a sentence sees positions 0 to i only.
+        dropout_rate: dropout on the weights, if there are keys to draw it from.
+        keys: where dropout's randomness comes from; None is evaluation.
+    """
+    rows, _, heads, width = qkv_N3HE.shape
+    if _compiled(qkv_N3HE):
+        out: Tensor = _PackedAttention.apply(
+            qkv_N3HE.reshape(rows, -1), None, offsets, offsets, causal, heads, dropout_rate, keys
+        )
+        return out.view(rows, heads, width)
+    return packed_attention_reference(
+        *qkv_N3HE.unbind(1), offsets, offsets, causal=causal, dropout_rate=dropout_rate, keys=keys
+    )
+
+
+def packed_cross_attention(
+    q_NHE: Tensor,
+    kv_M2HE: Tensor,
+    q_offsets: Tensor,
+    k_offsets: Tensor,
+    *,
+    dropout_rate: float = 0.0,
+    keys: DropoutKeys | None = None,
+) -> Tensor:
+    """``softmax(q k^T / sqrt(E)) v`` of each sentence's queries and its memory: [N, H, E].
+
+    Args:
+        q_NHE: queries, sentence b being rows ``q_offsets[b]`` to ``q_offsets[b + 1]``.
+        kv_M2HE: keys and values, sentence b being rows ``k_offsets[b]`` to ``k_offsets[b + 1]``.
+        q_offsets: int32 [B + 1].
+        k_offsets: int32 [B + 1].
+        dropout_rate: dropout on the weights, if there are keys to draw it from.
+        keys: where dropout's randomness comes from; None is evaluation.
+    """
+    rows, heads, width = q_NHE.shape
+    if _compiled(q_NHE):
+        out: Tensor = _PackedAttention.apply(
+            q_NHE.reshape(rows, -1), kv_M2HE.reshape(kv_M2HE.shape[0], -1),
+            q_offsets, k_offsets, False, heads, dropout_rate, keys,
+        )  # fmt: skip
+        return out.view(rows, heads, width)
+    return packed_attention_reference(
+        q_NHE, *kv_M2HE.unbind(1), q_offsets, k_offsets, dropout_rate=dropout_rate, keys=keys
+    )

@@ -1,0 +1,108 @@
+"""The sizes of a Transformer, and the presets, each derived from the one before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from nmt.errors import UserError
+from nmt.recipe.systems import TransformerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Everything that determines the shapes and the function of a Transformer."""
+
+    encoder_layers: int
+    decoder_layers: int
+    width: int
+    feed_forward_width: int
+    heads: int
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    norm_position: Literal["pre", "post"] = "pre"
+    positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
+    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    tied_embeddings: Literal["all", "decoder", "none"] = "all"
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    embedding_dropout: float = 0.1
+    encoder_layer_drop: float = 0.0
+    decoder_layer_drop: float = 0.0
+    max_positions: int = 1024
+    source_vocabulary_size: int = 8000
+    target_vocabulary_size: int = 8000
+
+    @property
+    def head_width(self) -> int:
+        """Width of one attention head."""
+        return self.width // self.heads
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Architecture:
+        """The inverse of ``to_json``."""
+        return cls(**values)
+
+
+def tiny() -> Architecture:
+    """Width 128: for small corpora (about 30 k pairs) and laptops (Wu et al. 2021)."""
+    return Architecture(
+        encoder_layers=4, decoder_layers=4, width=128, feed_forward_width=256, heads=4
+    )
+
+
+def small() -> Architecture:
+    """Width 256: for about 100 k pairs."""
+    return replace(
+        tiny(), encoder_layers=3, decoder_layers=3, width=256, feed_forward_width=1024, heads=4
+    )
+
+
+def base() -> Architecture:
+    """Width 512: the base model of Vaswani et al. (2017), table 3."""
+    return replace(
+        small(), encoder_layers=6, decoder_layers=6, width=512, feed_forward_width=2048, heads=8
+    )
+
+
+def big() -> Architecture:
+    """Width 1024: the big model of Vaswani et al. (2017), table 3."""
+    return replace(base(), width=1024, feed_forward_width=4096, heads=16)
+
+
+def design(
+    settings: TransformerSettings, source_vocabulary_size: int, target_vocabulary_size: int
+) -> Architecture:
+    """The architecture that ``settings`` describe: the preset, with what is set in its place.
+
+    Raises UserError where the settings contradict each other once the preset is filled in.
+    """
+    preset = {"tiny": tiny, "small": small, "base": base, "big": big}[settings.preset]()
+    chosen = {
+        field.name: getattr(settings, field.name)
+        for field in fields(Architecture)
+        if getattr(settings, field.name, None) is not None
+    }
+    if settings.embedding_dropout is None:
+        chosen["embedding_dropout"] = settings.dropout
+    architecture = replace(
+        preset,
+        **chosen,
+        source_vocabulary_size=source_vocabulary_size,
+        target_vocabulary_size=target_vocabulary_size,
+    )
+    if architecture.width % architecture.heads:
+        raise UserError(
+            f"width {architecture.width} is not a multiple of heads {architecture.heads}",
+            mend="choose heads that divide the width",
+        )
+    if architecture.positions == "rotary" and architecture.head_width % 2:
+        raise UserError(
+            f"rotary positions need an even head width, not {architecture.head_width}",
+            mend="choose other heads or another width",
+        )
+    return architecture

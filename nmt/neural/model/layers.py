@@ -1,0 +1,97 @@
+"""The parts of a Transformer layer that work on each position by itself."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nmt.neural.kernels.dropout import DropoutKeys, dropout
+from nmt.neural.model.architecture import Architecture
+
+
+def make_norm(architecture: Architecture) -> nn.LayerNorm | nn.RMSNorm:
+    """The normalisation that the architecture names, over the model width."""
+    if architecture.norm == "rmsnorm":
+        return nn.RMSNorm(architecture.width, eps=1e-6)
+    return nn.LayerNorm(architecture.width)
+
+
+def make_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
+    """A linear layer with Glorot-uniform weights and zero bias (as Vaswani et al. 2017)."""
+    linear = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.xavier_uniform_(linear.weight)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+class FeedForward(nn.Module):
+    """``W2 f(W1 x)``: Vaswani et al. (2017), section 3.3; SwiGLU is Shazeer (2020), equation 6."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.activation = architecture.activation
+        self.dropout = architecture.activation_dropout
+        gates = 2 if architecture.activation == "swiglu" else 1
+        self.inner = make_linear(architecture.width, gates * architecture.feed_forward_width)
+        self.outer = make_linear(architecture.feed_forward_width, architecture.width)
+
+    def forward(self, x_ND: Tensor, keys: DropoutKeys | None = None) -> Tensor:
+        """Map each position by itself: [..., D] to [..., D]."""
+        h_NF: Tensor = self.inner(x_ND)
+        if self.activation == "relu":
+            h_NF = F.relu(h_NF, inplace=True)
+        elif self.activation == "gelu":
+            h_NF = F.gelu(h_NF)
+        else:
+            gate_NF, value_NF = h_NF.chunk(2, dim=-1)
+            h_NF = F.silu(gate_NF) * value_NF
+        outer: Tensor = self.outer(dropout(h_NF, self.dropout, keys))
+        return outer
+
+
+def sinusoids(num_positions: int, width: int) -> Tensor:
+    """Sinusoidal positions, [num_positions, width]: Vaswani et al. (2017), section 3.5.
+
+    ``PE(pos, 2i) = sin(pos / 10000^(2i/D))``, ``PE(pos, 2i+1)`` the cosine of the same.
+    """
+    position = torch.arange(num_positions, dtype=torch.float64)[:, None]
+    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(10000.0) / width))
+    table = torch.zeros(num_positions, width, dtype=torch.float64)
+    table[:, 0::2] = torch.sin(position * rate)
+    table[:, 1::2] = torch.cos(position * rate)
+    return table.to(torch.get_default_dtype())
+
+
+class Embedding(nn.Module):
+    """Pieces and their positions to vectors: ``dropout(sqrt(D) * E[piece] + position)``."""
+
+    positions: Tensor
+
+    def __init__(self, table: nn.Embedding, architecture: Architecture) -> None:
+        super().__init__()
+        self.table = table
+        self.scale = math.sqrt(architecture.width)
+        self.dropout = architecture.embedding_dropout
+        self.kind = architecture.positions
+        if self.kind == "learned":
+            self.learned = nn.Parameter(
+                torch.randn(architecture.max_positions, architecture.width)
+                * architecture.width**-0.5
+            )
+        elif self.kind == "sinusoidal":
+            table_LD = sinusoids(architecture.max_positions, architecture.width)
+            self.register_buffer("positions", table_LD, persistent=False)
+
+    def forward(
+        self, pieces_N: Tensor, positions_N: Tensor, keys: DropoutKeys | None = None
+    ) -> Tensor:
+        """Embed pieces at the given positions of their sentences: [N, D]."""
+        x_ND: Tensor = self.table(pieces_N) * self.scale
+        if self.kind != "rotary":
+            table_LD = self.learned if self.kind == "learned" else self.positions
+            x_ND = x_ND + F.embedding(positions_N, table_LD)
+        return dropout(x_ND, self.dropout, keys)

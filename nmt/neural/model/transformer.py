@@ -1,0 +1,164 @@
+"""The encoder-decoder Transformer (Vaswani et al. 2017), top to bottom.
+
+Shapes: S source positions and T target positions of a packed batch, N either, D model width.
+There is no training mode: a forward pass drops out when it is given keys to do so, and only then.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
+from nmt.neural.model.architecture import Architecture
+from nmt.neural.model.attention import CrossAttention, SelfAttention
+from nmt.neural.model.layers import Embedding, FeedForward, make_norm
+from nmt.neural.packed import Packed, PackedBatch
+
+
+class _Layer(nn.Module):
+    """What encoder and decoder layers share: a residual sum around each sublayer."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.pre_norm = architecture.norm_position == "pre"
+        self.dropout = architecture.dropout
+
+    def enter(self, x: Tensor, norm: nn.Module) -> Tensor:
+        """What a sublayer reads: the stream, normalised if norms come first."""
+        entered: Tensor = norm(x) if self.pre_norm else x
+        return entered
+
+    def leave(self, y: Tensor, x: Tensor, norm: nn.Module, keys: DropoutKeys | None) -> Tensor:
+        """The stream after a sublayer: ``x + dropout(y)``, normalised if norms come last."""
+        x = dropout_add(y, x, self.dropout, keys)
+        left: Tensor = x if self.pre_norm else norm(x)
+        return left
+
+
+class EncoderLayer(_Layer):
+    """Self-attention and feed-forward."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        self.self_attention = SelfAttention(architecture)
+        self.self_attention_norm = make_norm(architecture)
+        self.feed_forward = FeedForward(architecture)
+        self.feed_forward_norm = make_norm(architecture)
+
+    def forward(self, x_SD: Tensor, source: Packed, keys: DropoutKeys | None = None) -> Tensor:
+        """[S, D] to [S, D]."""
+        y_SD = self.self_attention(
+            self.enter(x_SD, self.self_attention_norm),
+            source.positions_N,
+            source.offsets,
+            keys=keys,
+        )
+        x_SD = self.leave(y_SD, x_SD, self.self_attention_norm, keys)
+        y_SD = self.feed_forward(self.enter(x_SD, self.feed_forward_norm), keys)
+        return self.leave(y_SD, x_SD, self.feed_forward_norm, keys)
+
+
+class DecoderLayer(_Layer):
+    """Causal self-attention, attention to the memory, and feed-forward."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        self.self_attention = SelfAttention(architecture)
+        self.self_attention_norm = make_norm(architecture)
+        self.cross_attention = CrossAttention(architecture)
+        self.cross_attention_norm = make_norm(architecture)
+        self.feed_forward = FeedForward(architecture)
+        self.feed_forward_norm = make_norm(architecture)
+
+    def forward(
+        self,
+        x_TD: Tensor,
+        target: Packed,
+        memory_SD: Tensor,
+        source: Packed,
+        keys: DropoutKeys | None = None,
+    ) -> Tensor:
+        """[T, D] to [T, D], every position seeing itself and those before in its sentence."""
+        y_TD = self.self_attention(
+            self.enter(x_TD, self.self_attention_norm),
+            target.positions_N,
+            target.offsets,
+            causal=True,
+            keys=keys,
+        )
+        x_TD = self.leave(y_TD, x_TD, self.self_attention_norm, keys)
+        y_TD = self.cross_attention(
+            self.enter(x_TD, self.cross_attention_norm),
+            memory_SD,
+            target.offsets,
+            source.offsets,
+            keys,
+        )
+        x_TD = self.leave(y_TD, x_TD, self.cross_attention_norm, keys)
+        y_TD = self.feed_forward(self.enter(x_TD, self.feed_forward_norm), keys)
+        return self.leave(y_TD, x_TD, self.feed_forward_norm, keys)
+
+
+class Transformer(nn.Module):
+    """Pieces to the decoder's last hidden states; the loss or the search multiplies by ``output``."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        source_table = _make_table(architecture.source_vocabulary_size, architecture)
+        if architecture.tied_embeddings == "all":
+            target_table = source_table
+        else:
+            target_table = _make_table(architecture.target_vocabulary_size, architecture)
+        self.source_embedding = Embedding(source_table, architecture)
+        self.target_embedding = Embedding(target_table, architecture)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(architecture) for _ in range(architecture.encoder_layers)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(architecture) for _ in range(architecture.decoder_layers)
+        )
+        pre_norm = architecture.norm_position == "pre"
+        self.encoder_norm = make_norm(architecture) if pre_norm else nn.Identity()
+        self.decoder_norm = make_norm(architecture) if pre_norm else nn.Identity()
+        self.output = (
+            _make_table(architecture.target_vocabulary_size, architecture).weight
+            if architecture.tied_embeddings == "none"
+            else target_table.weight
+        )
+
+    def encode(self, source: Packed, keys: DropoutKeys | None = None) -> Tensor:
+        """The memory, [S, D]."""
+        x_SD: Tensor = self.source_embedding(source.pieces_N, source.positions_N, keys)
+        for layer in self.encoder:
+            if not _skipped(self.architecture.encoder_layer_drop, keys):
+                x_SD = layer(x_SD, source, keys)
+        memory_SD: Tensor = self.encoder_norm(x_SD)
+        return memory_SD
+
+    def decode(
+        self, target: Packed, memory_SD: Tensor, source: Packed, keys: DropoutKeys | None = None
+    ) -> Tensor:
+        """Hidden states that predict the piece after each of the target's: [T, D]."""
+        x_TD: Tensor = self.target_embedding(target.pieces_N, target.positions_N, keys)
+        for layer in self.decoder:
+            if not _skipped(self.architecture.decoder_layer_drop, keys):
+                x_TD = layer(x_TD, target, memory_SD, source, keys)
+        hidden_TD: Tensor = self.decoder_norm(x_TD)
+        return hidden_TD
+
+    def forward(self, batch: PackedBatch, keys: DropoutKeys | None = None) -> Tensor:
+        """Hidden states [T, D] that predict the batch's labels, given the true pieces before."""
+        return self.decode(batch.target, self.encode(batch.source, keys), batch.source, keys)
+
+
+def _make_table(size: int, architecture: Architecture) -> nn.Embedding:
+    table = nn.Embedding(size, architecture.width)
+    nn.init.normal_(table.weight, std=architecture.width**-0.5)
+    return table
+
+
+def _skipped(rate: float, keys: DropoutKeys | None) -> bool:
+    """Whether layer drop (Fan et al. 2020) leaves a layer out of this pass."""
+    return keys is not None and rate > 0 and keys.uniform() < rate
