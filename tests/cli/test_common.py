@@ -148,3 +148,9 @@ def test_commands_start_without_torch(name: str) -> None:
     program = f"import sys, nmt.cli.{name}; print([m for m in {slow} if m in sys.modules])"
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert process.stdout.decode().strip() == "[]"
+
+
+def test_a_recipe_is_read_without_torch() -> None:
+    program = "import sys, nmt.recipe as r; r.read_recipe('multi30k-en-de'); print('torch' in sys.modules)"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert process.stdout.decode().strip() == "False"
