@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,31 +61,33 @@ class Cleaner:
 
     def clean(self, batch: Batch) -> tuple[Batch, Counter[Drop]]:
         """The pairs worth training on, normalised, and how many were dropped for which reason."""
-        sources, targets = self.normalize(batch[0]), self.normalize(batch[1])
-        foreign = self._mostly_foreign(sources, self.source_language)
-        foreign |= self._mostly_foreign(targets, self.target_language)
-        dropped: Counter[Drop] = Counter()
-        kept: Batch = ([], [])
-        for source, target, is_foreign in zip(sources, targets, foreign.tolist(), strict=True):
-            reason = self._reason(source, target, is_foreign)
-            if reason is None:
-                kept[0].append(source)
-                kept[1].append(target)
-            else:
-                dropped[reason] += 1
-        return kept, dropped
-
-    def _reason(self, source: str, target: str, is_foreign: bool) -> Drop | None:
-        if is_blank(source) or is_blank(target):
-            return Drop.EMPTY
-        if self.settings.drop_identical and source == target:
-            return Drop.IDENTICAL
-        shorter, longer = sorted(
-            (
-                _length(source, self.source_language),
-                _length(target, self.target_language),
-            )
+        source, target = self.normalize(batch[0]), self.normalize(batch[1])
+        foreign = self._mostly_foreign(source, self.source_language)
+        foreign |= self._mostly_foreign(target, self.target_language)
+        pairs = zip(
+            source,
+            target,
+            _lengths(source, self.source_language),
+            _lengths(target, self.target_language),
+            foreign.tolist(),
+            strict=True,
         )
+        reasons = [self._reason(*pair) for pair in pairs]
+        kept = [reason is None for reason in reasons]
+        dropped = Counter(reason for reason in reasons if reason is not None)
+        return (list(compress(source, kept)), list(compress(target, kept))), dropped
+
+    def _reason(
+        self, source: str, target: str, source_length: int, target_length: int, is_foreign: bool
+    ) -> Drop | None:
+        if _is_empty(source) or _is_empty(target):
+            return Drop.EMPTY
+        if source == target and self.settings.drop_identical:
+            return Drop.IDENTICAL
+        if source_length < target_length:
+            shorter, longer = source_length, target_length
+        else:
+            shorter, longer = target_length, source_length
         if longer > self.settings.max_words:
             return Drop.TOO_LONG
         if longer > self.settings.max_length_ratio * shorter:
@@ -104,18 +107,32 @@ class Cleaner:
         return np.diff(sums, prepend=0) < 0
 
 
-def _length(line: str, language: str) -> int:
+def _lengths(lines: Sequence[str], language: str) -> list[int]:
     """Words, or characters in languages written without blanks between words."""
-    words = line.split()
-    return sum(map(len, words)) if is_unspaced(language) else len(words)
+    if is_unspaced(language):
+        return [len("".join(line.split())) for line in lines]
+    return [len(line.split()) for line in lines]
+
+
+def _is_empty(line: str) -> bool:
+    """Whether nothing in a normalised line is visible."""
+    # Stripped ASCII without control characters is visible; asking that first is much quicker.
+    return not line or (not line.isascii() and is_blank(line))
 
 
 def first_of_duplicates(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """True for the first occurrence of each key."""
     order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
     first = np.ones(len(keys), np.bool_)
-    first[order[1:]] = keys[order[1:]] != keys[order[:-1]]
+    first[order[1:]] = ordered[1:] != ordered[:-1]
     return first
+
+
+def is_among(keys: NDArray[np.uint64], few: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether each of many keys is one of a few; ``numpy.isin`` would sort the many."""
+    few = np.unique(few)
+    return few[np.searchsorted(few[:-1], keys)] == keys
 
 
 def pair_keys(source: NDArray[np.uint64], target: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.corpus.cleaning import Cleaner, Drop, first_of_duplicates, pair_keys
+from nmt.corpus.cleaning import Cleaner, Drop, first_of_duplicates, is_among, pair_keys
 from nmt.corpus.fingerprint import FileHashes
 from nmt.corpus.named import Surroundings
 from nmt.corpus.readers import PairReader
@@ -203,7 +203,7 @@ class _Preparation:
         if self._settings.cleaning.drop_duplicates:
             drop(Drop.DUPLICATE, ~first_of_duplicates(pair_keys(*keys)))
         known = {
-            name: keep & (np.isin(keys[0], source) | np.isin(keys[1], target))
+            name: keep & (is_among(keys[0], source) | is_among(keys[1], target))
             for name, (source, target) in held_out.items()
         }
         overlap = {name: int(np.count_nonzero(rows)) for name, rows in known.items()}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nmt.tokenization.protocol import Tokenizer
 
 _VERSION = 1
-_SMALL_LINES = 50_000
+_SMALL_LINES = 200_000
 """Up to so many lines, starting processes takes longer than encoding."""
 _TASK_LINES = 65_536
 _BLOCK_LINES = 8_192
