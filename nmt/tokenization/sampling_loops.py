@@ -36,7 +36,7 @@ def _line_state(seed: Any, line: Any) -> Any:
     return _mix(seed + _GOLDEN) ^ _mix((np.uint64(line) + np.uint64(1)) * _GOLDEN)
 
 
-@njit
+@njit(nogil=True, cache=True)
 def _find_merge(keys: Any, left: Any, right: Any) -> Any:
     """Row of the merge of two symbols in the sorted table, or -1."""
     if left < 0 or right < 0:
@@ -52,7 +52,7 @@ def _find_merge(keys: Any, left: Any, right: Any) -> Any:
     return low if low < len(keys) and keys[low] == key else -1
 
 
-@njit
+@njit(nogil=True, cache=True)
 def _merge_word(
     word: Any, rows: Any, length: Any, keys: Any, ranks: Any, merged: Any, rate: Any, state: Any
 ) -> Any:
@@ -85,7 +85,7 @@ def _merge_word(
             rows[best] = _find_merge(keys, word[best], word[best + 1])
 
 
-@njit
+@njit(nogil=True, cache=True)
 def draw_bpe(
     symbols: Any,
     starts: Any,
@@ -135,7 +135,7 @@ def draw_bpe(
     return pieces[:end], piece_ends
 
 
-@njit
+@njit(nogil=True, cache=True)
 def draw_unigram(
     starts: Any,
     edge_ends: Any,
@@ -177,6 +177,8 @@ def draw_unigram(
                 pieces[end] = edge_pieces[edge]
                 end += 1
                 node -= edge_lengths[edge]
-            pieces[begin:end] = pieces[begin:end][::-1].copy()
+            for i in range((end - begin) // 2):
+                j = end - 1 - i
+                pieces[begin + i], pieces[j] = pieces[j], pieces[begin + i]
         piece_ends[line] = end
     return pieces[:end], piece_ends

@@ -11,7 +11,7 @@ TEXT_VERSION: Final = 1
 
 # Everything at which str.splitlines() breaks, and the tab.
 _LINE_BREAKS_AND_TABS = "\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
-_TO_COLLAPSE = re.compile(f"[{_LINE_BREAKS_AND_TABS}]|  |^ | $")
+_TO_COLLAPSE = re.compile(f"[{_LINE_BREAKS_AND_TABS}]|  |^ | \\Z")
 _WHITESPACE = re.compile(f"[ {_LINE_BREAKS_AND_TABS}]+")
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
