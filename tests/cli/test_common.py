@@ -151,6 +151,7 @@ def test_commands_start_without_torch(name: str) -> None:
 
 
 def test_a_recipe_is_read_without_torch() -> None:
-    program = "import sys, nmt.recipe as r; r.read_recipe('multi30k-en-de'); print('torch' in sys.modules)"
+    read = "import sys, nmt.recipe; nmt.recipe.read_recipe('multi30k-en-de')"
+    program = f"{read}; print('torch' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert process.stdout.decode().strip() == "False"
