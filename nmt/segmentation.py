@@ -19,6 +19,7 @@ from enum import Enum
 
 import regex
 
+from nmt.corpus.languages import is_unspaced
 from nmt.text import is_blank
 
 
@@ -194,7 +195,7 @@ def join_segments(texts: Sequence[str], cuts: Sequence[Cut], language: str) -> s
         if not text:
             continue
         if joined and cut is not Cut.CHARACTER:
-            unspaced = code in _UNSPACED_SENTENCES or (cut is Cut.WORD and code in _UNSPACED_WORDS)
+            unspaced = code in _UNSPACED_SENTENCES or (cut is Cut.WORD and is_unspaced(language))
             latin = joined[-1][-1].isascii() and text[0].isascii()
             if latin or not unspaced:
                 joined.append(" ")
@@ -211,7 +212,6 @@ def _words(listed: str) -> frozenset[str]:
 
 
 _UNSPACED_SENTENCES = _words("zh zho chi cmn yue wuu lzh ja jpn")
-_UNSPACED_WORDS = _words("th tha lo lao km khm my mya bur")
 _ORDINALS_WITH_STOP = _words("de cs sk pl sl hr sr bs da nb nn no fi et lv hu is fo tr eu lb")
 # Followed by a name or a number rather than by a new sentence. Only words that hardly ever end a
 # sentence: an end missed costs less than a sentence torn.

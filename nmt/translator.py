@@ -7,6 +7,7 @@ batches by length, n-best lists, streams. A system adds the search itself.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,8 +127,7 @@ class Translator(ABC):
         self, lines: Iterable[str], **options: Unpack[SearchKeywords]
     ) -> Iterator[Translation]:
         """Translate lines as they come; see `translate_windows`."""
-        for window in self.translate_windows(lines, **options):
-            yield from window
+        return itertools.chain.from_iterable(self.translate_windows(lines, **options))
 
     def translate_windows(
         self, lines: Iterable[str], **options: Unpack[SearchKeywords]
