@@ -132,7 +132,8 @@ def first_of_duplicates(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
 def is_among(keys: NDArray[np.uint64], few: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Whether each of many keys is one of a few; ``numpy.isin`` would sort the many."""
     few = np.unique(few)
-    return few[np.searchsorted(few[:-1], keys)] == keys
+    found: NDArray[np.bool_] = few[np.searchsorted(few[:-1], keys)] == keys
+    return found
 
 
 def pair_keys(source: NDArray[np.uint64], target: NDArray[np.uint64]) -> NDArray[np.uint64]:

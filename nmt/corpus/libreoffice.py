@@ -58,8 +58,8 @@ def read_help(source: Path, target: Path) -> list[tuple[str, str]]:
         counterpart = target / path.relative_to(source)
         if not counterpart.is_file():
             continue
-        translations = dict(_paragraphs(counterpart))
-        for identifier, text in dict(_paragraphs(path)).items():
+        translations = _paragraphs(counterpart)
+        for identifier, text in _paragraphs(path).items():
             translation = translations.get(identifier)
             if (
                 translation is not None
@@ -71,13 +71,15 @@ def read_help(source: Path, target: Path) -> list[tuple[str, str]]:
     return list(pairs)
 
 
-def _paragraphs(path: Path) -> Iterator[tuple[str, str]]:
-    """Id and text of each paragraph and heading, the first of an id last (so that it wins)."""
-    for match in reversed(list(_PARAGRAPH.finditer(path.read_text(encoding="utf-8")))):
+def _paragraphs(path: Path) -> dict[str, str]:
+    """The text of each paragraph and heading by its id; the first, if several have the same."""
+    paragraphs: dict[str, str] = {}
+    for match in _PARAGRAPH.finditer(path.read_text(encoding="utf-8")):
         identifier = _ID.search(match[2])
         if identifier:
             plain = html.unescape(_TAG.sub("", _LINE_BREAK.sub(" ", match[3])))
-            yield identifier[1], " ".join(plain.split())
+            paragraphs.setdefault(identifier[1], " ".join(plain.split()))
+    return paragraphs
 
 
 def _locale(language: str) -> str:

@@ -98,7 +98,7 @@ class CorpusSettings(Settings):
     """Language code of the source text, such as ``en``."""
     target_language: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")
     """Language code of the target text, such as ``de``."""
-    train: list[Source] = Field(min_length=1)
+    train: list[Source] = Field(min_length=1, max_length=255)
     """Sources of training pairs; mixed by weight."""
     valid: Source
     """Pairs on which settings and checkpoints are chosen."""

@@ -54,7 +54,7 @@ class TextLines(Sequence[str]):
             start, stop, step = index.indices(len(self))
             if step == 1:
                 return self._block(start, stop)
-            return self.take(np.arange(start, stop, step))
+            return self.take(np.array(range(start, stop, step), np.int64))
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"line {index} of {len(self)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, islice
@@ -162,13 +164,17 @@ def _encode_in_workers(
     try:
         with (
             tempfile.TemporaryDirectory(dir=folder) as scratch,
-            ProcessPoolExecutor(workers, mp_context=context) as pool,
+            # Ctrl-C goes to the whole group of processes; it is for this one to stop the others.
+            ProcessPoolExecutor(
+                workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)
+            ) as pool,
         ):
             for side, tokenizer in sides.items():
                 saved = Path(scratch) / side
                 tokenizer.save(saved)
                 task = partial(_encode_task, pairs.folder, side, saved)
-                _write_rows(folder, side, _map_in_order(pool, task, len(pairs), 2 * workers))
+                with closing(_map_in_order(pool, task, len(pairs), 2 * workers)) as blocks:
+                    _write_rows(folder, side, blocks)
     except BrokenProcessPool as error:
         raise UserError(
             "a process that tokenises the corpus was killed",
@@ -178,7 +184,7 @@ def _encode_in_workers(
 
 def _map_in_order(
     pool: ProcessPoolExecutor, task: Callable[[int, int], Block], num_lines: int, ahead: int
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Yield the blocks of consecutive lines in order, at most ``ahead`` of them in the making.
 
     Unlike ``Executor.map``, which would pile up results that have not been written yet.

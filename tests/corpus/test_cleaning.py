@@ -47,7 +47,6 @@ def reason_for(
         ("犬" * 251, "dog " * 200, "ja-en", Drop.TOO_LONG),
         ("Ћирилица", "Cyrillic", "sr-en", None),
         ("Ćirilica", "Cyrillic", "sr-en", None),
-        ("Ćirilica", "Cyrillic", "sr-en", None),
         ("whatever", "слово", "en-tlh", None),
     ],
 )

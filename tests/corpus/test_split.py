@@ -16,10 +16,11 @@ def test_splits_cover_everything_and_do_not_leak(pairs: list[tuple[str, str]]) -
     parts = [split.train, split.valid, split.test, split.left_out]
     assert sorted(index for part in parts for index in part) == list(range(len(pairs)))
     assert split.train == sorted(split.train)
-    sets = [split.train, [*split.valid], [*split.test]]
+    sets = [split.train, split.valid, split.test]
     for side in (0, 1):
         of = [{pairs[index][side] for index in part} for part in sets]
-        assert not (of[0] & of[1] or of[0] & of[2] or of[1] & of[2])
+        assert of[0].isdisjoint(of[1] | of[2])
+        assert of[1].isdisjoint(of[2])
         assert len(of[1]) == len(split.valid)
         assert len(of[2]) == len(split.test)
 

@@ -59,9 +59,7 @@ def test_rows_are_copied_without_decoding(
         writer.append_rows(written, np.array([keep for *_, keep in pairs], np.bool_))
     kept = TextPairs.open(folder / "kept")
     assert list(zip(kept.source, kept.target, kept.origins.tolist(), strict=True)) == [
-        (source, target, number % 3)
-        for number, (source, target, keep) in enumerate(pairs)
-        if keep
+        (source, target, number % 3) for number, (source, target, keep) in enumerate(pairs) if keep
     ]
 
 

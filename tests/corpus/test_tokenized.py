@@ -33,7 +33,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> TextPairs:
         for half in (0, 1):
             numbers = range(half * NUM_PAIRS // 2, (half + 1) * NUM_PAIRS // 2)
             writer.append(
-                [sentence(n, english) for n in numbers], [sentence(n, german) for n in numbers], half
+                [sentence(n, english) for n in numbers],
+                [sentence(n, german) for n in numbers],
+                half,
             )
     return TextPairs.open(folder, (1.0, 3.0))
 
@@ -54,9 +56,7 @@ def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_are_what_the_tokenizer_gives(
     pairs: TextPairs, tokenizers: TokenizerPair, tmp_path: Path
 ) -> None:
-    bitext = tokenize_pairs(
-        pairs, tokenizers.source, tokenizers.target, cache=tmp_path, workers=1
-    )
+    bitext = tokenize_pairs(pairs, tokenizers.source, tokenizers.target, cache=tmp_path, workers=1)
     for rows, lines, tokenizer in (
         (bitext.source, pairs.source, tokenizers.source),
         (bitext.target, pairs.target, tokenizers.target),
