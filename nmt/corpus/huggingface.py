@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from nmt.corpus.fingerprint import FileHashes
 from nmt.corpus.readers import BATCH_PAIRS, Batch, PairReader
+from nmt.corpus.textfiles import iterate_file
 from nmt.errors import UserError
 
 _HUB_SECONDS = 10.0
-_FORMATS = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
+_FORMATS = {".parquet": "parquet", ".json": "json"}
+_JSON_LINES = (".jsonl", ".ndjson")
+
+Columns = dict[str, list[Any]]
+"""Some consecutive rows, column by column."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,21 @@ class HuggingFaceReader(PairReader):
         }
 
     def batches(self) -> Iterator[Batch]:
+        rows_before = 0
+        for columns in self._columns():
+            source = self._column(columns, self.source_column, rows_before)
+            target = self._column(columns, self.target_column, rows_before)
+            rows_before += len(source)
+            yield source, target
+
+    def _columns(self) -> Iterator[Columns]:
+        if isinstance(self.path, Path) and set(_JSON_LINES) & set(self.path.suffixes):
+            yield from _read_json_lines(self.path)
+            return
         import datasets
 
-        rows_before = 0
         try:
-            data = self._load(datasets)
-            for columns in data.iter(batch_size=BATCH_PAIRS):
-                source = self._column(columns, self.source_column, rows_before)
-                target = self._column(columns, self.target_column, rows_before)
-                rows_before += len(source)
-                yield source, target
+            yield from self._load(datasets).iter(batch_size=BATCH_PAIRS)
         except UserError:
             raise
         except Exception as error:  # The library and those below it raise dozens of unlike classes.
@@ -79,7 +91,7 @@ class HuggingFaceReader(PairReader):
             suffix = next((s for s in reversed(path.suffixes) if s in _FORMATS), None)
             if suffix is None:
                 raise UserError(
-                    f"a data set file must end in {', '.join(_FORMATS)}",
+                    f"a data set file must end in {', '.join((*_FORMATS, *_JSON_LINES))}",
                     where=self.name,
                     mend="use kind: files or kind: tsv for text",
                 )
@@ -113,7 +125,7 @@ class HuggingFaceReader(PairReader):
                 mend=self.otherwise,
             ) from error
 
-    def _column(self, columns: dict[str, list[Any]], wanted: str, rows_before: int) -> list[str]:
+    def _column(self, columns: Columns, wanted: str, rows_before: int) -> list[str]:
         """The texts of one column of a batch, each on a single line."""
         first, *keys = [wanted] if wanted in columns else wanted.split(".")
         if first not in columns:
@@ -135,7 +147,7 @@ class HuggingFaceReader(PairReader):
                 )
             if "\n" in text:
                 texts[position] = " ".join(text.replace("\r\n", "\n").split("\n"))
-        return texts
+        return _without_surrogates(texts)
 
     def _no_column(self, wanted: str, there: list[str]) -> UserError:
         return UserError(
@@ -143,3 +155,39 @@ class HuggingFaceReader(PairReader):
             where=self.name,
             mend=f"columns there: {', '.join(sorted(there))}; set source_column and target_column",
         )
+
+
+def _read_json_lines(path: Path) -> Iterator[Columns]:
+    """The rows of a JSON lines file, plain or compressed; blank lines are passed over.
+
+    Read here and not by the library, whose messages do not say in which line an error is.
+    """
+    numbered = enumerate(iterate_file(path), start=1)
+    while block := list(islice(numbered, BATCH_PAIRS)):
+        rows = [_parse_row(line, path, number) for number, line in block if line.strip()]
+        names = dict.fromkeys(name for row in rows for name in row)
+        if names:
+            yield {name: [row.get(name) for row in rows] for name in names}
+
+
+def _parse_row(line: str, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"this is not JSON: {error}", where=f"{path}:{number}") from error
+    if not isinstance(row, dict):
+        raise UserError(
+            f"a row must be an object with named columns, not {type(row).__name__}",
+            where=f"{path}:{number}",
+        )
+    return row
+
+
+def _without_surrogates(texts: Iterable[str]) -> list[str]:
+    """Lone surrogates, which JSON can write and UTF-8 cannot, become U+FFFD."""
+    joined = "\n".join(texts)
+    try:
+        joined.encode("utf-8")
+    except UnicodeEncodeError:
+        joined = joined.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return joined.split("\n")

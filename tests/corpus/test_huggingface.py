@@ -102,10 +102,30 @@ def test_wrong_columns(
     assert re.search(message, str(caught.value))
 
 
-def test_broken_json_is_a_user_error(around: Surroundings, tmp_path: Path) -> None:
-    (tmp_path / "data.jsonl").write_text('{"en": "a", "de": "b"}\n{"en": "a", "d\n')
-    with pytest.raises(UserError, match=r"data\.jsonl"):
+@pytest.mark.parametrize("broken", [b'{"en": "a", "d', b'{"en": "\xff"}', b'"text"', b"[1]"])
+def test_a_broken_line_of_json(broken: bytes, around: Surroundings, tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_bytes(b'{"en": "a", "de": "b"}\n\n' + broken + b"\n")
+    with pytest.raises(UserError, match=r"data\.jsonl:3: "):
         read(around, path="data.jsonl", source_column="en", target_column="de")
+
+
+@pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
+def test_a_broken_parquet_file(around: Surroundings, tmp_path: Path) -> None:
+    (tmp_path / "data.parquet").write_bytes(b"PAR1 but not really PAR1")
+    with pytest.raises(UserError, match=r"data\.parquet"):
+        read(around, path="data.parquet")
+
+
+def test_one_json_document(around: Surroundings, tmp_path: Path) -> None:
+    rows = [{"en": source, "de": target} for source, target in PAIRS]
+    (tmp_path / "data.json").write_text(json.dumps(rows), encoding="utf-8")
+    assert read(around, path="data.json", source_column="en", target_column="de") == PAIRS
+
+
+def test_lone_surrogates_are_replaced(around: Surroundings, tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text('{"en": "a\\ud800b\\ud83d\\ude00", "de": "x"}\n')
+    pairs = read(around, path="data.jsonl", source_column="en", target_column="de")
+    assert pairs == [("a\ufffdb\U0001f600", "x")]
 
 
 def test_a_missing_local_file_is_not_taken_for_a_name_on_the_hub(around: Surroundings) -> None:
