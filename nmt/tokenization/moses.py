@@ -30,7 +30,7 @@ _INSIDE: Final = rf"(?<=\p{{L}}\p{{M}}*)[{_APOSTROPHES}](?=\p{{L}})"
 _TOKEN: Final = rf"""
     ( \ | [\u00a0\u202f](?![\ \u00a0\u202f]|\Z) )?                # the gap before it
     ( (?:https?://|ftp://|www\.)[^\s<>"]*[\p{{L}}\p{{N}}/]        # a web address
-    | [\p{{L}}\p{{N}}_.+-]+@[\p{{L}}\p{{N}}-]+(?:\.[\p{{L}}\p{{N}}-]+)+    # a mail address
+    | (?<![A-Za-z0-9_.+-])[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+  # a mail address
     | \.\.+
     | [{_NO_SPACES}]\p{{M}}*                                      # a character that is a word
     | BEFORE {_WORD}+ (?: \.{_WORD}+ | (?<=\p{{N}}),(?=\p{{N}}){_WORD}+ INSIDE )* AFTER
@@ -56,10 +56,12 @@ _NO_SPACE_BEFORE: Final = frozenset(",.;:?!%)]}…”’»›/،؛؟।॥。，
 }
 _NO_SPACE_AFTER: Final = frozenset("([{¿¡„‚“‘«‹/$£¥#@（「『【《〈")
 _STRAIGHT_QUOTES: Final = frozenset("\"'")
+_CURLY_CLOSERS: Final = frozenset("“”")
 _CJK_EDGE: Final = rf"[{_NO_SPACES}\u3001-\u303f\uff01-\uff65]"
 _STARTS_CJK: Final = regex.compile(_CJK_EDGE, regex.V1)
 _ENDS_CJK: Final = regex.compile(rf"{_CJK_EDGE}\p{{M}}*\Z", regex.V1)
 _STARTS_LOWER: Final = regex.compile(r"\p{Ll}")
+_ADDRESS: Final = regex.compile(r"[/@]|^www\.")
 _STARTS_DIGIT: Final = regex.compile(r"\p{N}")
 _HAS_LETTER: Final = regex.compile(r"\p{L}")
 _ENDS_IN_WORD: Final = regex.compile(rf"{_WORD}\Z", regex.V1)
@@ -120,8 +122,10 @@ class WordSplitter:
     def _keeps_full_stop(self, word: str, following: tuple[str, str] | None) -> bool:
         if not _ENDS_IN_WORD.search(word):
             return False
-        if word in self._abbreviations or ("." in word and _HAS_LETTER.search(word)):
+        if word in self._abbreviations:
             return True
+        if "." in word and _HAS_LETTER.search(word):  # p.m. and the like
+            return not _ADDRESS.search(word)
         if following is None or not following[0]:
             return False
         if _STARTS_LOWER.match(following[1]) or (len(word) == 1 and word.isupper()):
@@ -157,6 +161,7 @@ class _Gaps:
         self._rules = rules
         self._last = ""
         self._sticks = True  # nothing is expected after the last token
+        self._after_colon_in_number = False
         self._open_quotes: set[str] = set()
 
     def expected(self, token: str) -> str:
@@ -170,6 +175,8 @@ class _Gaps:
         if token[0] in _APOSTROPHES and rules.cuts_before:
             return "" if _CLITIC.match(token) and _ENDS_IN_WORD.search(last) else " "
         if last[-1] in _APOSTROPHES and rules.cuts_after and _ELIDED.search(last):
+            return ""
+        if self._after_colon_in_number and _STARTS_DIGIT.match(token):  # 12:30
             return ""
         if token.isascii() and last.isascii():
             return " "
@@ -187,4 +194,11 @@ class _Gaps:
             self._sticks = opens
         else:
             self._sticks = token in self._rules.no_space_after
+        if token == "„":  # often closed by a straight one
+            self._open_quotes.add('"')
+        elif token in _CURLY_CLOSERS:
+            self._open_quotes.discard('"')
+        self._after_colon_in_number = (
+            token == ":" and not gap and bool(_STARTS_DIGIT.match(self._last[-1:]))
+        )
         self._last = token
