@@ -185,7 +185,8 @@ class Translator(ABC):
         for key, segment in zip(keys, segments, strict=True):
             if segment.num_pieces == 0:  # the tokenizer sees nothing in it
                 found[key] = [Hypothesis("", 0.0)]
-            elif segment.num_pieces > self.max_segment_pieces:  # a single character
+            elif segment.num_pieces > self.max_segment_pieces:
+                assert len(segment.text) == 1  # all else was split
                 found[key] = [Hypothesis(segment.text, 0.0)]
             else:
                 to_search[key] = segment

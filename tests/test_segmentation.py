@@ -115,6 +115,11 @@ class TestFitting:
         ]
         assert [s.text for s in split_to_fit("abcdef", "en", count_bytes, 3)] == ["abc", "def"]
 
+    def test_a_clause_far_from_the_middle_is_no_place_to_cut(self) -> None:
+        text = "Yes, one two three four five six seven eight"
+        segments = [s.text for s in split_to_fit(text, "en", count_words, 5)]
+        assert segments == ["Yes, one two three four", "five six seven eight"]
+
     def test_halves_are_even(self) -> None:
         counts = [s.num_pieces for s in split_to_fit("word " * 1100, "en", count_words, 1024)]
         assert counts == [550, 550]

@@ -64,8 +64,12 @@ def count_lines(path: Path | None) -> int | None:
     """The number of lines of a regular file; None for what can only be read once."""
     if path is None or not path.is_file():
         return None
+    count, last = 0, b"\n"
     with path.open("rb") as stream:
-        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+        while block := stream.read(1 << 20):
+            count += block.count(b"\n")
+            last = block[-1:]
+    return count + (last != b"\n")
 
 
 @contextlib.contextmanager

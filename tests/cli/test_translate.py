@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nmt.systems
+from nmt.cli.streams import count_lines
 from nmt.cli.throughput import Throughput
 from nmt.cli.translate import main
+from nmt.lines import read_lines
 from nmt.translator import Hypothesis, Translation
 from tests.upper_case import UpperCase
 
@@ -122,6 +124,10 @@ class TestTsv:
     def test_nbest_and_scores_are_as_many_columns_in_every_line(self, run: Run) -> None:
         result = run("--format", "tsv", "--nbest", "2", "--scores", stdin="a\n\n")
         assert result.out == "a\tA\t0.000000\tA!\t-1.000000\n\t\t0.000000\t\t\n"
+
+    def test_tabs_in_a_translation_make_no_columns(self, run: Run, system: UpperCase) -> None:
+        system.separator = "\tX"
+        assert run("--format", "tsv", stdin="a\n").out == "a\tA X\n"
 
     def test_a_missing_column_is_named(self, run: Run) -> None:
         result = run("--format", "tsv", "--column", "2", stdin="a\tb\nc\n")
@@ -269,6 +275,11 @@ class TestProgress:
             result.err,
         )
 
+    @pytest.mark.parametrize(("text", "count"), [("", 0), ("\n", 1), ("a", 1), ("a\n\nb", 3)])
+    def test_lines_are_counted_beforehand(self, tmp_path: Path, text: str, count: int) -> None:
+        (tmp_path / "in").write_text(text)
+        assert count_lines(tmp_path / "in") == count == len(read_lines(tmp_path / "in"))
+
     def test_numbers_are_right(self) -> None:
         throughput = Throughput(started=100.0)
         throughput.add([Translation((Hypothesis("a b", -1.0, num_pieces=30),), 20)] * 100)
@@ -288,7 +299,7 @@ class TestProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},
             )
 
         return start
