@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from nmt.tokenization.protocol import NUM_CONTROL_IDS
 from nmt.tokenization.sampling import BpeSampler
 from nmt.tokenization.sampling_loops import BARRIER
 from nmt.tokenization.settings import HuggingFaceTokenizerSettings
-from nmt.tokenization.storage import describe, load_files, save_files
+from nmt.tokenization.storage import describe, save_files
 from nmt.tokenization.text import normalize_text
 
 KIND: Final = "huggingface"
@@ -106,9 +106,10 @@ class HuggingFaceTokenizer:
         return tokenizer
 
     @classmethod
-    def load(cls, folder: Path) -> HuggingFaceTokenizer:
-        """Read what ``save`` wrote. Raises UserError when it is incomplete or was changed."""
-        description, files = load_files(folder)
+    def from_files(
+        cls, description: Mapping[str, Any], files: Mapping[str, bytes]
+    ) -> HuggingFaceTokenizer:
+        """What ``save`` wrote, read and checked by ``load_files``."""
         return cls(files[_MODEL_FILE], description["algorithm"])
 
     def save(self, folder: Path) -> None:

@@ -47,7 +47,7 @@ class TokenizerPair:
     @classmethod
     def load(cls, folder: Path) -> TokenizerPair:
         """Read what ``save`` wrote. Raises UserError when it is incomplete or was changed."""
-        if (folder / _JOINT / DESCRIPTION_FILE).exists():
+        if (folder / _JOINT).exists():
             tokenizer = load_tokenizer(folder / _JOINT)
             return cls(tokenizer, tokenizer)
         return cls(load_tokenizer(folder / _SOURCE), load_tokenizer(folder / _TARGET))
@@ -58,14 +58,14 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
     Raises UserError when a file is missing, truncated or changed.
     """
-    description, _ = load_files(folder)
+    description, files = load_files(folder)
     match description["kind"]:
         case "sentencepiece":
-            return SentencePieceTokenizer.load(folder)
+            return SentencePieceTokenizer.from_files(description, files)
         case "huggingface":
-            return HuggingFaceTokenizer.load(folder)
+            return HuggingFaceTokenizer.from_files(description, files)
         case "words":
-            return WordTokenizer.load(folder)
+            return WordTokenizer.from_files(description, files)
         case kind:
             raise UserError(
                 f"this version of nmt has no tokenizer of kind {kind!r}",

@@ -15,7 +15,7 @@ from nmt.errors import UserError
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, NUM_CONTROL_IDS, PAD_ID, UNK_ID
 from nmt.tokenization.sampling import BpeSampler, Sampler, UnigramSampler
 from nmt.tokenization.settings import SentencePieceSettings
-from nmt.tokenization.storage import describe, load_files, save_files
+from nmt.tokenization.storage import describe, save_files
 from nmt.tokenization.text import normalize_text
 
 KIND: Final = "sentencepiece"
@@ -92,9 +92,10 @@ class SentencePieceTokenizer:
         return tokenizer
 
     @classmethod
-    def load(cls, folder: Path) -> SentencePieceTokenizer:
-        """Read what ``save`` wrote. Raises UserError when it is incomplete or was changed."""
-        description, files = load_files(folder)
+    def from_files(
+        cls, description: Mapping[str, Any], files: Mapping[str, bytes]
+    ) -> SentencePieceTokenizer:
+        """What ``save`` wrote, read and checked by ``load_files``."""
         return cls(files[_MODEL_FILE], description["algorithm"])
 
     def save(self, folder: Path) -> None:

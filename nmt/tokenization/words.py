@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from nmt.errors import UserError
 from nmt.tokenization.moses import GAP_OF_MARK, WordSplitter
 from nmt.tokenization.protocol import NUM_CONTROL_IDS
 from nmt.tokenization.settings import WordSettings
-from nmt.tokenization.storage import describe, load_files, save_files
+from nmt.tokenization.storage import describe, save_files
 from nmt.tokenization.text import normalize_text
 from nmt.tokenization.truecasing import AS_IS_MARK, SentenceStarts, Truecaser
 
@@ -92,9 +92,10 @@ class WordTokenizer:
         return cls(ranked, truecaser.small_words if truecaser else None, language)
 
     @classmethod
-    def load(cls, folder: Path) -> WordTokenizer:
-        """Read what ``save`` wrote. Raises UserError when it is incomplete or was changed."""
-        description, files = load_files(folder)
+    def from_files(
+        cls, description: Mapping[str, Any], files: Mapping[str, bytes]
+    ) -> WordTokenizer:
+        """What ``save`` wrote, read and checked by ``load_files``."""
         small_words = files.get(_SMALL_WORDS_FILE)
         return cls(
             _from_lines(files[_WORDS_FILE]),

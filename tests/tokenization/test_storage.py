@@ -82,6 +82,9 @@ def test_pairs(kind: str, tmp_path: Path) -> None:
     opened = TokenizerPair.load(tmp_path)
     assert opened.joint == pair.joint == SETTINGS[kind].joint
     assert opened.content_hash == pair.content_hash
+    (tmp_path / names[-1] / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=names[-1]):
+        TokenizerPair.load(tmp_path)
 
 
 def test_kinds_have_hashes_of_their_own(tokenizers: dict[str, Tokenizer]) -> None:
