@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.tokenization.protocol import PAD_ID
+
 CHUNK_ELEMENTS = 1 << 21
 """Logits computed at once: 8 MB in float32, within a core's share of the last-level cache."""
 
@@ -29,9 +31,10 @@ def smoothed_cross_entropy_reference(
     hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, smoothing: float, r_drop: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """The same in plain PyTorch, holding all logits: (loss to minimise, its unsmoothed part)."""
-    log_p_NV = torch.log_softmax(hidden_ND @ weight_VD.T, dim=-1)
-    nll = -log_p_NV.gather(1, targets_N[:, None]).sum()
-    loss = (1 - smoothing) * nll - smoothing * log_p_NV.mean(dim=-1).sum()
+    mask_N = targets_N != PAD_ID
+    log_p_NV = torch.log_softmax((hidden_ND * mask_N[:, None]) @ weight_VD.T, dim=-1)
+    nll = -(log_p_NV.gather(1, targets_N[:, None])[:, 0] * mask_N).sum()
+    loss = (1 - smoothing) * nll - smoothing * (log_p_NV.mean(dim=-1) * mask_N).sum()
     if r_drop:
         log_p, log_q = log_p_NV.chunk(2)
         symmetric = (log_p.exp() - log_q.exp()) * (log_p - log_q)
@@ -39,19 +42,20 @@ def smoothed_cross_entropy_reference(
     return loss, nll.detach()
 
 
-def _nll_and_gradient(
-    logits_NV: Tensor, targets_N: Tensor, smoothing: float
+def _loss_and_probabilities(
+    logits_NV: Tensor, targets_N: Tensor, mask_N1: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Turn a chunk of logits into (loss sum, nll sum, lse_N1, probabilities [N, V])."""
+    """Of a chunk of logits: loss sum, nll sum, lse [N, 1], probabilities [N, V]."""
     vocabulary = logits_NV.shape[1]
     # log sum exp without a second pass of exponentials: the largest probability is exp(max - lse).
     peak_N1 = logits_NV.amax(dim=1, keepdim=True)
     p_NV = torch.softmax(logits_NV, dim=1)
     lse_N1 = peak_N1 - p_NV.amax(dim=1, keepdim=True).log()
-    nll = (lse_N1 - logits_NV.gather(1, targets_N[:, None])).sum()
+    nll = ((lse_N1 - logits_NV.gather(1, targets_N[:, None])) * mask_N1).sum()
     loss = (1 - smoothing) * nll
     if smoothing:
-        loss = loss + smoothing * (lse_N1.sum() - logits_NV.sum() / vocabulary)
+        # The logits of padding are zeros, and add nothing to the sum.
+        loss = loss + smoothing * ((lse_N1 * mask_N1).sum() - logits_NV.sum() / vocabulary)
     return loss, nll, lse_N1, p_NV
 
 
@@ -64,6 +68,21 @@ def _subtract_target(gradient_NV: Tensor, targets_N: Tensor, smoothing: float) -
     )
 
 
+def _symmetric_divergence(
+    a_NV: Tensor, lse_a_N1: Tensor, p_NV: Tensor,
+    b_NV: Tensor, lse_b_N1: Tensor, q_NV: Tensor, weight: float,
+) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
+    """``weight * (KL(p||q) + KL(q||p))``; and p and q, each plus its gradient. Spends a and b."""
+    log_ratio_NV = a_NV.sub_(lse_a_N1).sub_(b_NV.sub_(lse_b_N1))  # log p - log q
+    difference_NV = p_NV - q_NV
+    divergence = weight * torch.dot(difference_NV.view(-1), log_ratio_NV.view(-1))
+    kl_pq_N1 = (p_NV * log_ratio_NV).sum(dim=1, keepdim=True)
+    kl_qp_N1 = -(q_NV * log_ratio_NV).sum(dim=1, keepdim=True)
+    d_a = (log_ratio_NV - kl_pq_N1).mul_(p_NV).add_(difference_NV).mul_(weight)
+    d_b = log_ratio_NV.neg_().sub_(kl_qp_N1).mul_(q_NV).sub_(difference_NV).mul_(weight)
+    return divergence, [d_a.add_(p_NV), d_b.add_(q_NV)]
+
+
 class _FusedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -74,15 +93,18 @@ class _FusedCrossEntropy(torch.autograd.Function):
         smoothing: float,
         r_drop: float,
     ) -> tuple[Tensor, Tensor]:
-        vocabulary = weight_VD.shape[0]
-        total = hidden_ND.new_zeros((), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
+        wide = torch.promote_types(hidden_ND.dtype, torch.float32)
+        total = hidden_ND.new_zeros((), dtype=wide)
         total_nll = total.clone()
-        wants_gradient = hidden_ND.requires_grad or weight_VD.requires_grad
-        d_hidden = torch.empty_like(hidden_ND) if wants_gradient else None
-        d_weight = torch.zeros_like(weight_VD) if wants_gradient else None
+        mask_N1 = (targets_N != PAD_ID).to(hidden_ND.dtype)[:, None]
+        # Rows of zeros give padding no part in the weight's gradient, at no cost per logit.
+        hidden_ND = hidden_ND * mask_N1
+        wants_gradient = any(ctx.needs_input_grad[:2])
+        d_hidden = torch.empty_like(hidden_ND)
+        d_weight = torch.zeros_like(weight_VD, dtype=wide)
         views = 2 if r_drop else 1
         rows = hidden_ND.shape[0] // views
-        step = max(1, CHUNK_ELEMENTS // vocabulary // views)
+        step = max(1, CHUNK_ELEMENTS // weight_VD.shape[0] // views)
         for start in range(0, rows, step):
             parts = [
                 slice(view * rows + start, view * rows + min(start + step, rows))
@@ -90,31 +112,29 @@ class _FusedCrossEntropy(torch.autograd.Function):
             ]
             chunks = []
             for part in parts:
-                logits_NV = hidden_ND[part] @ weight_VD.T
-                loss, nll, lse_N1, p_NV = _nll_and_gradient(logits_NV, targets_N[part], smoothing)
+                logits_NV = (hidden_ND[part] @ weight_VD.T).to(wide)
+                loss, nll, lse_N1, p_NV = _loss_and_probabilities(
+                    logits_NV, targets_N[part], mask_N1[part].to(wide), smoothing
+                )
                 total += loss
                 total_nll += nll
                 chunks.append((logits_NV, lse_N1, p_NV))
             gradients = [p_NV for _, _, p_NV in chunks]
             if r_drop:
-                (a, lse_a, p), (b, lse_b, q) = chunks
-                log_ratio = a.sub_(lse_a).sub_(b.sub_(lse_b))  # log p - log q; a and b are spent
-                difference = p - q
-                total += r_drop / 2 * torch.dot(difference.view(-1), log_ratio.view(-1))
-                if wants_gradient:
-                    kl_pq = (p * log_ratio).sum(dim=1, keepdim=True)
-                    kl_qp = -(q * log_ratio).sum(dim=1, keepdim=True)
-                    d_a = (log_ratio - kl_pq).mul_(p).add_(difference).mul_(r_drop / 2)
-                    d_b = log_ratio.neg_().sub_(kl_qp).mul_(q).sub_(difference).mul_(r_drop / 2)
-                    gradients = [d_a.add_(p), d_b.add_(q)]
-            if d_hidden is None or d_weight is None:
+                divergence, gradients = _symmetric_divergence(*chunks[0], *chunks[1], r_drop / 2)
+                total += divergence
+            if not wants_gradient:
                 continue
             for part, gradient_NV in zip(parts, gradients, strict=True):
                 _subtract_target(gradient_NV, targets_N[part], smoothing)
-                torch.mm(gradient_NV, weight_VD, out=d_hidden[part])
-                d_weight.addmm_(gradient_NV.T, hidden_ND[part])
-        if d_hidden is not None and d_weight is not None:
-            ctx.save_for_backward(d_hidden, d_weight)
+                narrow_NV = gradient_NV.to(hidden_ND.dtype)
+                torch.mm(narrow_NV, weight_VD, out=d_hidden[part])
+                if wide == hidden_ND.dtype:
+                    d_weight.addmm_(narrow_NV.T, hidden_ND[part])
+                else:
+                    d_weight += narrow_NV.T @ hidden_ND[part]
+        if wants_gradient:
+            ctx.save_for_backward(d_hidden.mul_(mask_N1), d_weight.to(weight_VD.dtype))
         ctx.mark_non_differentiable(total_nll)
         return total, total_nll
 
@@ -136,10 +156,10 @@ def smoothed_cross_entropy(
     """Label-smoothed cross-entropy of ``hidden @ weight.T`` against targets, summed over rows.
 
     Args:
-        hidden_ND: hidden states of the N target pieces, none of them padding. With ``r_drop`` the
-            second half of the rows are the same targets under another dropout mask.
+        hidden_ND: hidden states at N target positions. With ``r_drop`` the second half of the rows
+            are the same targets under another dropout mask.
         weight_VD: output embeddings.
-        targets_N: the pieces to predict.
+        targets_N: the pieces to predict; PAD where there is none.
         smoothing: probability mass spread evenly over the vocabulary.
         r_drop: weight of the symmetric divergence of Liang et al. (2021), equation 4; 0 is off.
 
@@ -147,6 +167,6 @@ def smoothed_cross_entropy(
         The loss to minimise and, for reports, its unsmoothed negative log-likelihood, both sums.
     """
     result: tuple[Tensor, Tensor] = _FusedCrossEntropy.apply(
-        hidden_ND, weight_VD, targets_N, smoothing, r_drop
+        hidden_ND, weight_VD.to(hidden_ND.dtype), targets_N, smoothing, r_drop
     )
     return result

@@ -1,0 +1,154 @@
+"""A trained Transformer as a translator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+
+from nmt.errors import UserError
+from nmt.model_folder import ModelFolder
+from nmt.neural.device import choose_device, prepare
+from nmt.neural.model.architecture import Architecture
+from nmt.neural.model.transformer import Transformer
+from nmt.neural.search.beam import FoundPieces, beam_search
+from nmt.neural.search.sampling import sample
+from nmt.recipe.systems import SearchSettings
+from nmt.search_options import SearchOptions
+from nmt.tokenization import TokenizerPair
+from nmt.translator import Hypothesis, Translator
+
+WEIGHTS: Final = "model.safetensors"
+TOKENIZER: Final = "tokenizer"
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+class TransformerTranslator(Translator):
+    """Translates raw text with a Transformer and its tokenizers."""
+
+    def __init__(
+        self,
+        model: Transformer,
+        tokenizers: TokenizerPair,
+        settings: SearchSettings,
+        *,
+        source_language: str,
+        target_language: str,
+        workers: int,
+    ) -> None:
+        self.model = model
+        self.tokenizers = tokenizers
+        self.settings = settings
+        self.source_language = source_language
+        self.target_language = target_language
+        self.default_batch_tokens = settings.batch_tokens
+        self._workers = workers
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search")
+
+    @property
+    def max_segment_pieces(self) -> int:
+        """Longest source that leaves the output room to be longer, EOS included."""
+        return max(1, self.model.architecture.max_positions // 2 - 1)
+
+    def count_pieces(self, segments: Sequence[str]) -> list[int]:
+        """Source pieces of each segment."""
+        return [len(row) for row in self.tokenizers.source.encode(segments)]
+
+    def search(self, segments: Sequence[str], options: SearchOptions) -> list[list[Hypothesis]]:
+        """Translate a batch of segments, shared out among the cores."""
+        rows = [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
+        found = self.search_pieces(rows, options)
+        flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
+        texts = iter(self.tokenizers.target.decode([hypothesis.pieces for hypothesis in flat]))
+        return [
+            [Hypothesis(next(texts), best.score, len(best.pieces) + 1) for best in hypotheses]
+            for hypotheses in found
+        ]
+
+    def search_pieces(
+        self, sources: list[np.ndarray], options: SearchOptions
+    ) -> list[list[FoundPieces]]:
+        """The n-best pieces of each source, in order; no source may be empty."""
+        changes = {
+            name: value
+            for name in ("beam", "length_penalty")
+            if (value := getattr(options, name)) is not None
+        }
+        settings = self.settings.model_copy(update=changes)
+
+        def work(part: list[np.ndarray]) -> list[list[FoundPieces]]:
+            if options.sampling is not None:
+                return sample(self.model, part, settings, options.sampling, count=options.nbest)
+            return beam_search(self.model, part, settings, nbest=options.nbest)
+
+        parts = [sources[number :: self._workers] for number in range(self._workers)]
+        parts = [part for part in parts if part]
+        results = self.map_parallel(work, parts)
+        # Source i went to part i % workers.
+        return [results[i % len(parts)][i // len(parts)] for i in range(len(sources))]
+
+    def map_parallel(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
+        """``[work(item) for item in items]``, with as many at a time as there are workers."""
+        if len(items) == 1 or self._workers == 1:
+            return [work(item) for item in items]
+        return list(self._pool.map(work, items))
+
+
+def save_weights(model: Transformer, path: Path) -> None:
+    """Write the model's parameters, shared ones once, as safetensors."""
+    safetensors.torch.save_file(
+        {name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}, path
+    )
+
+
+def load_weights(model: Transformer, path: Path) -> None:
+    """Read what ``save_weights`` wrote. Raises UserError if it does not fit the model."""
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(
+            f"cannot be read as weights: {error}", where=str(path), mend="copy the model again"
+        ) from error
+    parameters = dict(model.named_parameters())
+    wrong = [
+        name
+        for name in parameters.keys() | tensors.keys()
+        if name not in parameters
+        or name not in tensors
+        or parameters[name].shape != tensors[name].shape
+    ]
+    if wrong:
+        raise UserError(
+            f"weights do not fit the model's settings: {', '.join(sorted(wrong)[:3])}",
+            where=str(path),
+            mend="copy the model folder again, whole",
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])
+
+
+def load_transformer(folder: ModelFolder, device_name: str) -> TransformerTranslator:
+    """Open a model folder of kind ``transformer``."""
+    device = choose_device(device_name)
+    workers = prepare(device)
+    architecture = Architecture.from_json(folder.settings["architecture"])
+    model = Transformer(architecture)
+    load_weights(model, folder.file(WEIGHTS))
+    model.to(device)
+    return TransformerTranslator(
+        model,
+        TokenizerPair.load(folder.path / TOKENIZER),
+        SearchSettings.model_validate(folder.settings["search"]),
+        source_language=folder.source_language,
+        target_language=folder.target_language,
+        workers=workers,
+    )

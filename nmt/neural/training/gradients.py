@@ -1,0 +1,122 @@
+"""Loss and gradient of an update, its micro-batches spread over the processor's cores.
+
+Each worker thread runs whole micro-batches on one core, with its own gradients, which are added at
+the end. Two cores so give nearly twice the speed of one, more than splitting each operation gives,
+since a small model's operations are too short to share.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.neural.kernels.cross_entropy import smoothed_cross_entropy
+from nmt.neural.kernels.dropout import DropoutKeys
+from nmt.neural.model.transformer import Transformer
+from nmt.neural.packed import PackedBatch
+from nmt.neural.training.batches import Update
+from nmt.neural.training.optimizer import FlatParameters
+from nmt.recipe.systems import TrainingSettings
+
+
+@dataclass(slots=True)
+class LossSums:
+    """Sums over the target pieces of an update; tensors, so that the host need not wait."""
+
+    loss: Tensor
+    nll: Tensor
+
+
+class GradientWorkers:
+    """Computes gradients of updates, on one device or on several cores."""
+
+    def __init__(
+        self, model: Transformer, flat: FlatParameters, settings: TrainingSettings, workers: int
+    ) -> None:
+        self.settings = settings
+        self.device = flat.values.device
+        self.loss_scale = 2.0**13 if settings.precision == "float16" else 1.0
+        self._flat = flat
+        self._replicas = [model]
+        self._gradients = [flat.gradients]
+        for _ in range(workers - 1):
+            replica = copy.deepcopy(model)
+            gradients = torch.zeros_like(flat.gradients)
+            flat.attach(replica, flat.values, gradients)
+            self._replicas.append(replica)
+            self._gradients.append(gradients)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gradient")
+
+    def accumulate(self, update: Update, number: int) -> LossSums:
+        """Add the gradient of the update's summed loss to the flat gradients.
+
+        Args:
+            update: the micro-batches.
+            number: the update's number, which with the seed determines every dropout mask.
+        """
+        workers = len(self._replicas)
+
+        def work(worker: int) -> list[tuple[Tensor, Tensor]]:
+            return [
+                self._micro_batch(
+                    self._replicas[worker],
+                    update.micro_batches[index].to(self.device),
+                    DropoutKeys(self.settings.seed, number, index),
+                )
+                for index in range(worker, len(update.micro_batches), workers)
+            ]
+
+        if workers == 1:
+            sums = work(0)
+        else:
+            sums = [pair for pairs in self._pool.map(work, range(workers)) for pair in pairs]
+            for gradients in self._gradients[1:]:
+                self._flat.gradients.add_(gradients)
+                gradients.zero_()
+        losses, nlls = zip(*sums, strict=True)
+        return LossSums(torch.stack(losses).sum(), torch.stack(nlls).sum())
+
+    def _micro_batch(
+        self, model: Transformer, batch: PackedBatch, keys: DropoutKeys
+    ) -> tuple[Tensor, Tensor]:
+        settings = self.settings
+        loss, nll = model_loss(model, batch, settings, keys)
+        (loss * self.loss_scale).backward()
+        return loss.detach(), nll
+
+    def close(self) -> None:
+        """End the worker threads."""
+        self._pool.shutdown()
+
+
+def model_loss(
+    model: Transformer,
+    batch: PackedBatch,
+    settings: TrainingSettings,
+    keys: DropoutKeys | None,
+) -> tuple[Tensor, Tensor]:
+    """The batch's summed training loss and its plain negative log-likelihood."""
+    dtype = getattr(torch, settings.precision)
+    device = batch.labels_T.device.type
+    with torch.autocast(device, dtype=dtype, enabled=settings.precision != "float32"):
+        hidden_TD = model(batch, keys)
+        labels_T = batch.labels_T
+        r_drop = settings.r_drop if keys is not None else 0.0
+        if r_drop:
+            hidden_TD = torch.cat((hidden_TD, model(batch, keys)))
+            labels_T = torch.cat((labels_T, labels_T))
+    loss, nll = smoothed_cross_entropy(
+        hidden_TD, model.output, labels_T, settings.label_smoothing, r_drop
+    )
+    # Two passes over the same pieces count once.
+    return (loss / 2, nll / 2) if r_drop else (loss, nll)
+
+
+def perplexity(nll_per_piece: float) -> float:
+    """``exp`` of the mean negative log-likelihood, or infinity where that overflows."""
+    return math.exp(nll_per_piece) if nll_per_piece < 700 else math.inf

@@ -1,0 +1,149 @@
+"""AdamW over one flat buffer, with schedules, clipping and a moving average.
+
+All parameters live in one contiguous buffer, matrices first, and so do their gradients: the norm,
+the clipping, the update and the moving average are each a single pass over memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nmt.recipe.systems import TrainingSettings
+
+
+class FlatParameters:
+    """The parameters of a model moved into one buffer; the model's tensors become views of it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        named = list(model.named_parameters())
+        matrices = [(name, p) for name, p in named if p.ndim >= 2]
+        vectors = [(name, p) for name, p in named if p.ndim < 2]
+        self.num_matrix_elements = sum(p.numel() for _, p in matrices)
+        ordered = matrices + vectors
+        self.shapes = {name: p.shape for name, p in ordered}
+        first = ordered[0][1]
+        size = sum(p.numel() for _, p in ordered)
+        self.values = torch.empty(size, dtype=first.dtype, device=first.device)
+        self.gradients = torch.zeros_like(self.values)
+        for (_, parameter), value in zip(ordered, self.views(self.values).values(), strict=True):
+            value.copy_(parameter.detach())
+        self.attach(model, self.values, self.gradients)
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Each parameter's part of a flat buffer, by name."""
+        parts: dict[str, Tensor] = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            parts[name] = flat[start : start + shape.numel()].view(shape)
+            start += shape.numel()
+        return parts
+
+    def attach(self, model: nn.Module, values: Tensor, gradients: Tensor | None) -> None:
+        """Make ``model`` compute with flat ``values`` and add its gradients to ``gradients``."""
+        value_of = self.views(values)
+        gradient_of = {} if gradients is None else self.views(gradients)
+        for name, parameter in model.named_parameters():
+            parameter.data = value_of[name]
+            parameter.grad = gradient_of.get(name)
+
+
+def learning_rate(settings: TrainingSettings, update: int) -> float:
+    """The learning rate of update ``update``, counted from 1.
+
+    Linear warm-up to the highest rate, then ``sqrt(warmup / update)`` (Vaswani et al. 2017,
+    section 5.3), half a cosine down to zero, or no change.
+    """
+    warmup = settings.warmup_updates
+    if update < warmup:
+        return settings.learning_rate * update / warmup
+    if settings.schedule == "inverse-square-root":
+        return settings.learning_rate * math.sqrt(max(warmup, 1) / update)
+    if settings.schedule == "cosine":
+        assert settings.max_updates is not None
+        done = (update - warmup) / max(1, settings.max_updates - warmup)
+        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return settings.learning_rate
+
+
+class Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); its state can be saved and restored exactly."""
+
+    def __init__(self, flat: FlatParameters, settings: TrainingSettings) -> None:
+        self.flat = flat
+        self.settings = settings
+        split = flat.num_matrix_elements
+        parts = [slice(0, split), slice(split, None)]
+        self._parameters = [nn.Parameter(flat.values[part]) for part in parts]
+        for parameter, part in zip(self._parameters, parts, strict=True):
+            parameter.data = flat.values[part]
+            parameter.grad = flat.gradients[part]
+        self._adam = torch.optim.AdamW(
+            [
+                {"params": [self._parameters[0]], "weight_decay": settings.weight_decay},
+                {"params": [self._parameters[1]], "weight_decay": 0.0},
+            ],
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            eps=1e-9,
+            fused=True,
+        )
+        self.average = flat.values.clone() if settings.ema_decay is not None else None
+
+    def step(self, update: int, num_target_pieces: int, loss_scale: float = 1.0) -> Tensor:
+        """Apply the summed gradients of ``num_target_pieces`` pieces, then clear them.
+
+        Returns the gradient's norm before clipping, on the device. If it is not finite, nothing
+        is applied, as far as the host knows: on a GPU only float16 waits for the answer.
+        """
+        gradients = self.flat.gradients
+        divisor = num_target_pieces * loss_scale
+        norm = torch.linalg.vector_norm(gradients) / divisor
+        if (norm.device.type == "cpu" or loss_scale != 1.0) and not bool(norm.isfinite()):
+            gradients.zero_()
+            return norm
+        factor = torch.full_like(norm, 1 / divisor)
+        if self.settings.clip_norm is not None:
+            factor = factor * (self.settings.clip_norm / (norm + 1e-6)).clamp(max=1.0)
+        gradients.mul_(factor)
+        for group in self._adam.param_groups:
+            group["lr"] = learning_rate(self.settings, update)
+        self._adam.step()
+        gradients.zero_()
+        if self.average is not None:
+            decay = self.settings.ema_decay
+            assert decay is not None
+            # A young average would be mostly the initial weights.
+            decay = min(decay, (1 + update) / (10 + update))
+            self.average.lerp_(self.flat.values, 1 - decay)
+        return norm
+
+    @property
+    def evaluated(self) -> Tensor:
+        """The weights to validate and keep: their moving average if there is one."""
+        return self.flat.values if self.average is None else self.average
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything to restore: values, moments, step counts, average; references, not copies."""
+        tensors = {"values": self.flat.values}
+        for number, parameter in enumerate(self._parameters):
+            for name, tensor in self._adam.state[parameter].items():
+                tensors[f"adam.{number}.{name}"] = tensor
+        if self.average is not None:
+            tensors["average"] = self.average
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of ``state``."""
+        self.flat.values.copy_(tensors["values"])
+        if self.average is not None:
+            self.average.copy_(tensors["average"])
+        for number, parameter in enumerate(self._parameters):
+            prefix = f"adam.{number}."
+            self._adam.state[parameter] = {
+                name.removeprefix(prefix): tensor.clone()
+                for name, tensor in tensors.items()
+                if name.startswith(prefix)
+            }
