@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 class DropoutKeys:
@@ -35,7 +36,7 @@ class DropoutKeys:
         return float(self._generator.random())
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def keep_bits(i: int, key: tuple[np.uint32, np.uint32]) -> np.uint32:
     """32 well-mixed bits of ``i``: "lowbias32" (Wellons 2018), keyed before and between rounds.
 
@@ -48,39 +49,39 @@ def keep_bits(i: int, key: tuple[np.uint32, np.uint32]) -> np.uint32:
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
-@njit(nogil=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _dropout_loop(
-    x: np.ndarray, out: np.ndarray, key: Any, limit: np.uint32, scale: Any
-) -> None:
+@njit(nogil=True, cache=True)
+def _dropout_loop(x: Any, out: Any, key: Any, limit: Any, scale: Any) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
         out[i] = x[i] * scale if keep_bits(i, key) >= limit else zero
 
 
-@njit(nogil=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _dropout_add_loop(
-    x: np.ndarray,
-    residual: np.ndarray,
-    out: np.ndarray,
-    key: Any,
-    limit: np.uint32,
-    scale: Any,
-) -> None:
+@njit(nogil=True, cache=True)
+def _dropout_add_loop(x: Any, residual: Any, out: Any, key: Any, limit: Any, scale: Any) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
         out[i] = residual[i] + (x[i] * scale if keep_bits(i, key) >= limit else zero)
 
 
-def _arguments(x: Tensor, p: float, key: tuple[int, int]) -> tuple[Any, ...]:
-    scale = x.new_empty(()).numpy().dtype.type(1 / (1 - p))
+def compiled(x: Tensor) -> bool:
+    """Whether the loops that Numba compiles, here and in the other kernels, can take ``x``."""
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+
+def mask_arguments(p: float, key: tuple[int, int], dtype: torch.dtype) -> tuple[Any, Any, Any]:
+    """What the loops take: the key as words, the bound of ``keep_bits``, and the scale 1/(1-p)."""
     words = (np.uint32(key[0]), np.uint32(key[1]))
-    return words, np.uint32(round(p * 2**32)), scale
+    limit = np.uint32(min(round(p * 2**32), 2**32 - 1))
+    scale = np.float32(1 / (1 - p)) if dtype == torch.float32 else np.float64(1 / (1 - p))
+    return words, limit, scale
 
 
 def _masked(x: Tensor, p: float, key: tuple[int, int]) -> Tensor:
+    if not compiled(x):
+        return _masked(x.float(), p, key).to(x.dtype)
     x = x.contiguous()
     out = torch.empty_like(x)
-    _dropout_loop(x.view(-1).numpy(), out.view(-1).numpy(), *_arguments(x, p, key))
+    _dropout_loop(x.view(-1).numpy(), out.view(-1).numpy(), *mask_arguments(p, key, x.dtype))
     return out
 
 
@@ -91,8 +92,9 @@ class _CounterDropout(torch.autograd.Function):
         return _masked(x.detach(), p, key)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return _masked(grad, ctx.p, ctx.key), None, None
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, None, None]:
+        return _masked(d_out, ctx.p, ctx.key), None, None
 
 
 class _CounterDropoutAdd(torch.autograd.Function):
@@ -105,33 +107,37 @@ class _CounterDropoutAdd(torch.autograd.Function):
             x.view(-1).numpy(),
             residual.view(-1).numpy(),
             out.view(-1).numpy(),
-            *_arguments(x, p, key),
+            *mask_arguments(p, key, x.dtype),
         )
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
-        return _masked(grad, ctx.p, ctx.key), grad, None, None
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        return _masked(d_out, ctx.p, ctx.key), d_out, None, None
 
 
 def dropout(x: Tensor, p: float, keys: DropoutKeys | None) -> Tensor:
     """Zero each element of ``x`` with probability ``p``, scaling the rest by 1/(1-p).
 
-    ``keys`` of None is evaluation: ``x`` itself.
+    ``keys`` of None is evaluation: ``x`` itself. On a GPU PyTorch's dropout is as fast as its
+    memory, and draws from PyTorch's generator instead of the keys.
     """
     if keys is None or p == 0:
         return x
-    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
-        result: Tensor = _CounterDropout.apply(x, p, keys.next())
-        return result
+    if x.device.type == "cpu":
+        out: Tensor = _CounterDropout.apply(x, p, keys.next())  # type: ignore[no-untyped-call]
+        return out
     return F.dropout(x, p)
 
 
 def dropout_add(x: Tensor, residual: Tensor, p: float, keys: DropoutKeys | None) -> Tensor:
-    """``residual + dropout(x)`` in one pass over memory; shapes and types must be equal."""
+    """``residual + dropout(x)``, in one pass over memory where both have one type."""
     if keys is None or p == 0:
         return residual + x
-    if x.device.type == "cpu" and x.dtype == residual.dtype in (torch.float32, torch.float64):
-        result: Tensor = _CounterDropoutAdd.apply(x, residual, p, keys.next())
-        return result
-    return residual + F.dropout(x, p)
+    if compiled(x) and x.dtype == residual.dtype:
+        out: Tensor = _CounterDropoutAdd.apply(  # type: ignore[no-untyped-call]
+            x, residual, p, keys.next()
+        )
+        return out
+    return residual + dropout(x, p, keys)
