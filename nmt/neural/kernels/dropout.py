@@ -17,6 +17,8 @@ from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nmt.neural.kernels.compiled import compiled
+
 
 class DropoutKeys:
     """A sequence of keys, one for each dropout call of a forward pass; seeded, cheap to restart."""
@@ -61,11 +63,6 @@ def _dropout_add_loop(x: Any, residual: Any, out: Any, key: Any, limit: Any, sca
     zero = x.dtype.type(0)
     for i in range(x.size):
         out[i] = residual[i] + (x[i] * scale if keep_bits(i, key) >= limit else zero)
-
-
-def compiled(x: Tensor) -> bool:
-    """Whether the loops that Numba compiles, here and in the other kernels, can take ``x``."""
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
 
 
 def mask_arguments(p: float, key: tuple[int, int], dtype: torch.dtype) -> tuple[Any, Any, Any]:

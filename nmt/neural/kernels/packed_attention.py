@@ -4,8 +4,8 @@ Translation batches are many short sentences of uneven length. Packed, a batch o
 ``[N, H, E]`` whatever the lengths, so the products around the attention always have one shape, and
 sentence b is rows ``offsets[b]`` to ``offsets[b + 1]``.
 
-On the CPU the loops below are compiled by Numba: a sentence's keys and values (a few KB a head) stay
-in the first-level cache. Elsewhere the reference pads to a grid and calls PyTorch.
+On the CPU the loops below are compiled by Numba: a sentence's keys and values (a few KB a head)
+stay in the first-level cache. Elsewhere the reference pads to a grid and calls PyTorch.
 
 Shapes: N query positions, M key positions, H heads, E head width, B sentences.
 """
@@ -20,8 +20,10 @@ import torch
 import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from nmt.neural.kernels.dropout import DropoutKeys, dropout, keep_bits
+from nmt.neural.kernels.compiled import REORDER, compiled
+from nmt.neural.kernels.dropout import DropoutKeys, dropout, keep_bits, mask_arguments
 
 
 def packed_attention_reference(
@@ -63,16 +65,14 @@ def _grid(offsets: Tensor) -> tuple[Tensor, Tensor]:
     return (offsets[:-1, None] + column).long() * mask, mask
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
 def _forward(
-    q: Any, k: Any, v: Any, first_k: int, first_v: int, heads: int, q_at: Any, k_at: Any,
+    q: Any, kv: Any, first_k: int, first_v: int, heads: int, q_at: Any, k_at: Any, longest: int,
     causal: bool, key: Any, limit: Any, keep: Any,
 ) -> Any:  # fmt: skip
     rows = q.shape[0]
-    longest = max(1, np.max(k_at[1:] - k_at[:-1]))
-    width = (v.shape[1] - first_v) // heads
+    width = (first_v - first_k) // heads
     out = np.zeros((rows, heads * width), dtype=q.dtype)
-    lse = np.zeros((rows, heads), dtype=q.dtype)
     scale = q.dtype.type(1.0 / math.sqrt(width))
     p = np.empty(longest, dtype=q.dtype)
     for b in range(len(q_at) - 1):
@@ -86,7 +86,7 @@ def _forward(
                 q_i = q[i, at : at + width]
                 peak = q.dtype.type(-np.inf)
                 for j in range(count):
-                    k_j = k[first + j, first_k + at : first_k + at + width]
+                    k_j = kv[first + j, first_k + at : first_k + at + width]
                     s = q.dtype.type(0)
                     for e in range(width):
                         s += q_i[e] * k_j[e]
@@ -96,29 +96,30 @@ def _forward(
                 for j in range(count):
                     p[j] = math.exp(p[j] - peak)
                     total += p[j]
-                lse[i, h] = peak + math.log(total)
+                share = q.dtype.type(1) / total
                 out_i = out[i, at : at + width]
                 for j in range(count):
-                    weight = p[j] / total
+                    weight = p[j] * share
                     if limit > 0:
                         if keep_bits((i * heads + h) * longest + j, key) < limit:
                             continue
                         weight *= keep
-                    v_j = v[first + j, first_v + at : first_v + at + width]
+                    v_j = kv[first + j, first_v + at : first_v + at + width]
                     for e in range(width):
                         out_i[e] += weight * v_j[e]
-    return out, lse
+    return out
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
 def _backward(
-    d_out: Any, q: Any, k: Any, v: Any, out: Any, lse: Any, dq: Any, dk: Any, dv: Any,
-    first_k: int, first_v: int, heads: int, q_at: Any, k_at: Any,
+    d_out: Any, q: Any, kv: Any, dq: Any, dkv: Any,
+    first_k: int, first_v: int, heads: int, q_at: Any, k_at: Any, longest: int,
     causal: bool, key: Any, limit: Any, keep: Any,
 ) -> None:  # fmt: skip
-    longest = max(1, np.max(k_at[1:] - k_at[:-1]))
-    width = out.shape[1] // heads
+    width = (first_v - first_k) // heads
     scale = q.dtype.type(1.0 / math.sqrt(width))
+    p = np.empty(longest, dtype=q.dtype)
+    dp = np.empty(longest, dtype=q.dtype)
     for b in range(len(q_at) - 1):
         first = k_at[b]
         for h in range(heads):
@@ -128,37 +129,47 @@ def _backward(
                 if causal:
                     count = i - q_at[b] + 1
                 q_i = q[i, at : at + width]
-                dq_i = dq[i, at : at + width]
-                out_i = out[i, at : at + width]
                 d_i = d_out[i, at : at + width]
-                # sum_j p_j dp_j = out . d_out (with dropout too: both hold the same mask)
-                inner = q.dtype.type(0)
-                for e in range(width):
-                    inner += out_i[e] * d_i[e]
+                # The weights once more: keeping them would take memory square in the length.
+                peak = q.dtype.type(-np.inf)
                 for j in range(count):
-                    k_j = k[first + j, first_k + at : first_k + at + width]
-                    v_j = v[first + j, first_v + at : first_v + at + width]
+                    k_j = kv[first + j, first_k + at : first_k + at + width]
+                    v_j = kv[first + j, first_v + at : first_v + at + width]
                     s = q.dtype.type(0)
-                    dp = q.dtype.type(0)
+                    dp_j = q.dtype.type(0)
                     for e in range(width):
                         s += q_i[e] * k_j[e]
-                        dp += d_i[e] * v_j[e]
-                    weight = math.exp(s * scale - lse[i, h])
-                    dropped = weight
+                        dp_j += d_i[e] * v_j[e]
+                    p[j] = s * scale
+                    dp[j] = dp_j
+                    peak = max(peak, p[j])
+                total = q.dtype.type(0)
+                for j in range(count):
+                    p[j] = math.exp(p[j] - peak)
+                    total += p[j]
+                share = q.dtype.type(1) / total
+                inner = q.dtype.type(0)
+                for j in range(count):
+                    p[j] *= share
+                    dropped = p[j]
                     if limit > 0:
                         if keep_bits((i * heads + h) * longest + j, key) < limit:
-                            dropped = q.dtype.type(0)
-                            dp = q.dtype.type(0)
-                        else:
-                            dropped *= keep
-                            dp *= keep
-                    ds = weight * (dp - inner) * scale
-                    dk_j = dk[first + j, first_k + at : first_k + at + width]
-                    dv_j = dv[first + j, first_v + at : first_v + at + width]
+                            dp[j] = q.dtype.type(0)
+                            continue
+                        dropped *= keep
+                        dp[j] *= keep
+                    inner += p[j] * dp[j]
+                    dv_j = dkv[first + j, first_v + at : first_v + at + width]
+                    for e in range(width):
+                        dv_j[e] += dropped * d_i[e]
+                dq_i = dq[i, at : at + width]
+                for j in range(count):
+                    ds = p[j] * (dp[j] - inner) * scale
+                    k_j = kv[first + j, first_k + at : first_k + at + width]
+                    dk_j = dkv[first + j, first_k + at : first_k + at + width]
                     for e in range(width):
                         dq_i[e] += ds * k_j[e]
                         dk_j[e] += ds * q_i[e]
-                        dv_j[e] += dropped * d_i[e]
 
 
 class _PackedAttention(torch.autograd.Function):
@@ -166,6 +177,7 @@ class _PackedAttention(torch.autograd.Function):
 
     Whole rows go to the compiled loops, not views of them: only of a contiguous array does the
     compiler know that neighbours in a head are neighbours in memory, which lets it use vectors.
+    Without a memory the three stand side by side in the one buffer of ``queries``.
     """
 
     @staticmethod
@@ -173,44 +185,44 @@ class _PackedAttention(torch.autograd.Function):
         ctx: Any,
         queries: Tensor,
         memory: Tensor | None,
-        q_at: Tensor,
-        k_at: Tensor,
+        q_offsets: Tensor,
+        k_offsets: Tensor,
         causal: bool,
         heads: int,
         rate: float,
         keys: DropoutKeys | None,
     ) -> Tensor:
-        q = queries.detach().contiguous().numpy()
-        kv = q if memory is None else memory.detach().contiguous().numpy()
-        width = q.shape[1] // 3 if memory is None else q.shape[1]
-        first = width if memory is None else 0
-        key, limit = (np.uint32(0), np.uint32(0)), np.uint32(0)
-        if keys is not None and rate > 0:
-            word = keys.next()
-            key, limit = (np.uint32(word[0]), np.uint32(word[1])), np.uint32(round(rate * 2**32))
-        keep = q.dtype.type(1 / (1 - rate))
-        options = (
-            first, first + width, heads, q_at.numpy(), k_at.numpy(), causal, key, limit, keep,
+        queries = queries.contiguous()
+        memory = None if memory is None else memory.contiguous()
+        width = queries.shape[1] // (3 if memory is None else 1)
+        first_k = width if memory is None else 0
+        q_at, k_at = q_offsets.numpy(), k_offsets.numpy()
+        longest = int(np.diff(k_at).max(initial=1))
+        drops = keys is not None and rate > 0
+        key = keys.next() if keys is not None and drops else (0, 0)
+        ctx.options = (
+            first_k, first_k + width, heads, q_at, k_at, longest, causal,
+            *mask_arguments(rate if drops else 0.0, key, queries.dtype),
         )  # fmt: skip
-        out, lse = _forward(q, kv, kv, *options)
-        ctx.arrays = (q, kv, out, lse)
-        ctx.options = options
-        ctx.crosses = memory is not None
-        return torch.from_numpy(out)
+        ctx.save_for_backward(queries, memory)
+        kv = queries if memory is None else memory
+        return torch.from_numpy(_forward(queries.numpy(), kv.numpy(), *ctx.options))
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> Any:  # type: ignore[override]
-        q, kv, out, lse = ctx.arrays
-        dq = np.zeros_like(q)
-        dkv = np.zeros_like(kv) if ctx.crosses else dq
-        d = d_out.contiguous().numpy()
-        _backward(d, q, kv, kv, out, lse, dq, dkv, dkv, *ctx.options)
-        d_memory = torch.from_numpy(dkv) if ctx.crosses else None
-        return torch.from_numpy(dq), d_memory, None, None, None, None, None, None
-
-
-def _compiled(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> Any:
+        queries, memory = ctx.saved_tensors
+        d_queries = torch.zeros_like(queries)
+        d_memory = None if memory is None else torch.zeros_like(memory)
+        _backward(
+            d_out.contiguous().numpy(),
+            queries.numpy(),
+            (queries if memory is None else memory).numpy(),
+            d_queries.numpy(),
+            (d_queries if d_memory is None else d_memory).numpy(),
+            *ctx.options,
+        )
+        return d_queries, d_memory, None, None, None, None, None, None
 
 
 def packed_self_attention(
@@ -230,15 +242,18 @@ def packed_self_attention(
         dropout_rate: dropout on the weights, if there are keys to draw it from.
         keys: where dropout's randomness comes from; None is evaluation.
     """
+    if not compiled(qkv_N3HE):
+        q_NHE, k_NHE, v_NHE = qkv_N3HE.unbind(1)
+        return packed_attention_reference(
+            q_NHE, k_NHE, v_NHE, offsets, offsets,
+            causal=causal, dropout_rate=dropout_rate, keys=keys,
+        )  # fmt: skip
     rows, _, heads, width = qkv_N3HE.shape
-    if _compiled(qkv_N3HE):
-        out: Tensor = _PackedAttention.apply(
-            qkv_N3HE.reshape(rows, -1), None, offsets, offsets, causal, heads, dropout_rate, keys
-        )
-        return out.view(rows, heads, width)
-    return packed_attention_reference(
-        *qkv_N3HE.unbind(1), offsets, offsets, causal=causal, dropout_rate=dropout_rate, keys=keys
-    )
+    out_ND: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
+        qkv_N3HE.reshape(rows, 3 * heads * width), None, offsets, offsets,
+        causal, heads, dropout_rate, keys,
+    )  # fmt: skip
+    return out_ND.view(rows, heads, width)
 
 
 def packed_cross_attention(
@@ -260,13 +275,14 @@ def packed_cross_attention(
         dropout_rate: dropout on the weights, if there are keys to draw it from.
         keys: where dropout's randomness comes from; None is evaluation.
     """
+    if not compiled(q_NHE):
+        k_MHE, v_MHE = kv_M2HE.unbind(1)
+        return packed_attention_reference(
+            q_NHE, k_MHE, v_MHE, q_offsets, k_offsets, dropout_rate=dropout_rate, keys=keys
+        )
     rows, heads, width = q_NHE.shape
-    if _compiled(q_NHE):
-        out: Tensor = _PackedAttention.apply(
-            q_NHE.reshape(rows, -1), kv_M2HE.reshape(kv_M2HE.shape[0], -1),
-            q_offsets, k_offsets, False, heads, dropout_rate, keys,
-        )  # fmt: skip
-        return out.view(rows, heads, width)
-    return packed_attention_reference(
-        q_NHE, *kv_M2HE.unbind(1), q_offsets, k_offsets, dropout_rate=dropout_rate, keys=keys
-    )
+    out_ND: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
+        q_NHE.reshape(rows, heads * width), kv_M2HE.reshape(-1, 2 * heads * width),
+        q_offsets, k_offsets, False, heads, dropout_rate, keys,
+    )  # fmt: skip
+    return out_ND.view(rows, heads, width)
