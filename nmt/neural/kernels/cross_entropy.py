@@ -10,8 +10,8 @@ Its gradient in z: ``softmax(z) - s/V``, less ``1 - s`` at y.
 
 R-Drop (Liang et al. 2021) adds ``weight/2 * (KL(p||q) + KL(q||p))`` of the distributions p and q
 that two dropout masks give for the same target; the two halves of the rows are then such pairs.
-With logits a and b, the gradient in a of KL(p||q) is ``p * (log p - log q - KL(p||q))``, and that of
-KL(q||p) is ``p - q``.
+With logits a and b, the gradient in a of KL(p||q) is ``p * (log p - log q - KL(p||q))``, and that
+of KL(q||p) is ``p - q``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nmt.tokenization.protocol import PAD_ID
 
@@ -93,15 +94,18 @@ class _FusedCrossEntropy(torch.autograd.Function):
         smoothing: float,
         r_drop: float,
     ) -> tuple[Tensor, Tensor]:
-        wide = torch.promote_types(hidden_ND.dtype, torch.float32)
+        narrow = hidden_ND.dtype
+        wide = torch.promote_types(narrow, torch.float32)
+        # The weight's gradient sums over all targets: it is kept and given back in the wide type.
+        narrow_VD = weight_VD.to(narrow)
         total = hidden_ND.new_zeros((), dtype=wide)
         total_nll = total.clone()
-        mask_N1 = (targets_N != PAD_ID).to(hidden_ND.dtype)[:, None]
+        mask_N1 = (targets_N != PAD_ID).to(narrow)[:, None]
         # Rows of zeros give padding no part in the weight's gradient, at no cost per logit.
         hidden_ND = hidden_ND * mask_N1
         wants_gradient = any(ctx.needs_input_grad[:2])
-        d_hidden = torch.empty_like(hidden_ND)
-        d_weight = torch.zeros_like(weight_VD, dtype=wide)
+        d_hidden_ND = torch.empty_like(hidden_ND) if wants_gradient else None
+        d_weight_VD = torch.zeros_like(weight_VD, dtype=wide) if wants_gradient else None
         views = 2 if r_drop else 1
         rows = hidden_ND.shape[0] // views
         step = max(1, CHUNK_ELEMENTS // weight_VD.shape[0] // views)
@@ -112,7 +116,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
             ]
             chunks = []
             for part in parts:
-                logits_NV = (hidden_ND[part] @ weight_VD.T).to(wide)
+                logits_NV = (hidden_ND[part] @ narrow_VD.T).to(wide)
                 loss, nll, lse_N1, p_NV = _loss_and_probabilities(
                     logits_NV, targets_N[part], mask_N1[part].to(wide), smoothing
                 )
@@ -123,27 +127,26 @@ class _FusedCrossEntropy(torch.autograd.Function):
             if r_drop:
                 divergence, gradients = _symmetric_divergence(*chunks[0], *chunks[1], r_drop / 2)
                 total += divergence
-            if not wants_gradient:
+            if d_hidden_ND is None or d_weight_VD is None:
                 continue
             for part, gradient_NV in zip(parts, gradients, strict=True):
                 _subtract_target(gradient_NV, targets_N[part], smoothing)
-                narrow_NV = gradient_NV.to(hidden_ND.dtype)
-                torch.mm(narrow_NV, weight_VD, out=d_hidden[part])
-                if wide == hidden_ND.dtype:
-                    d_weight.addmm_(narrow_NV.T, hidden_ND[part])
+                narrow_NV = gradient_NV.to(narrow)
+                torch.mm(narrow_NV, narrow_VD, out=d_hidden_ND[part])
+                if wide == narrow:
+                    d_weight_VD.addmm_(narrow_NV.T, hidden_ND[part])
                 else:
-                    d_weight += narrow_NV.T @ hidden_ND[part]
-        if wants_gradient:
-            ctx.save_for_backward(d_hidden.mul_(mask_N1), d_weight.to(weight_VD.dtype))
+                    d_weight_VD += narrow_NV.T @ hidden_ND[part]
+        if d_hidden_ND is not None and d_weight_VD is not None:
+            ctx.save_for_backward(d_hidden_ND.mul_(mask_N1), d_weight_VD.to(weight_VD.dtype))
         ctx.mark_non_differentiable(total_nll)
         return total, total_nll
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, d_loss: Tensor, _: Tensor
-    ) -> tuple[Tensor, Tensor, None, None, None]:
-        d_hidden, d_weight = ctx.saved_tensors
-        return d_hidden * d_loss, d_weight * d_loss, None, None, None
+    @once_differentiable
+    def backward(ctx: Any, d_loss: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        d_hidden_ND, d_weight_VD = ctx.saved_tensors
+        return d_hidden_ND * d_loss, d_weight_VD * d_loss, None, None, None
 
 
 def smoothed_cross_entropy(
@@ -158,7 +161,7 @@ def smoothed_cross_entropy(
     Args:
         hidden_ND: hidden states at N target positions. With ``r_drop`` the second half of the rows
             are the same targets under another dropout mask.
-        weight_VD: output embeddings.
+        weight_VD: output embeddings, in the type of ``hidden`` or a wider one.
         targets_N: the pieces to predict; PAD where there is none.
         smoothing: probability mass spread evenly over the vocabulary.
         r_drop: weight of the symmetric divergence of Liang et al. (2021), equation 4; 0 is off.
@@ -166,7 +169,9 @@ def smoothed_cross_entropy(
     Returns:
         The loss to minimise and, for reports, its unsmoothed negative log-likelihood, both sums.
     """
-    result: tuple[Tensor, Tensor] = _FusedCrossEntropy.apply(
-        hidden_ND, weight_VD.to(hidden_ND.dtype), targets_N, smoothing, r_drop
+    loss: Tensor
+    nll: Tensor
+    loss, nll = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden_ND, weight_VD, targets_N, smoothing, r_drop
     )
-    return result
+    return loss, nll
