@@ -5,11 +5,13 @@ VENV ?= .venv
 INSTALLED := $(VENV)/installed
 
 DEMO := libreoffice-help-en-de-demo
+# Settings in place of the demo's, for those in a hurry.
+OPTIONS ?=
 
 .PHONY: demo test check docs clean
 
 demo: $(INSTALLED)
-	$(VENV)/bin/nmt-train $(DEMO)
+	$(VENV)/bin/nmt-train $(DEMO) $(OPTIONS)
 	@echo
 	printf '%s\n' \
 	  'Click the OK button.' \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real corpora (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture
+def apt_packages() -> None:
+    """Skip where the LibreOffice help cannot be fetched with apt."""
+    if shutil.which("apt-get") is None:
+        pytest.skip("libreoffice-help is fetched with apt-get, which this machine does not have")
+    policy = subprocess.run(
+        ["apt-cache", "policy", "libreoffice-help-de"], capture_output=True, text=True, check=False
+    )
+    if "Candidate:" not in policy.stdout or "Candidate: (none)" in policy.stdout:
+        pytest.skip("apt does not know libreoffice-help-de; run: apt-get update")
