@@ -38,7 +38,6 @@ import numpy as np
 from nmt.corpus import TokenizedBitext, prepare_corpus, tokenize_pairs
 from nmt.files import write_json
 from nmt.neural.model.architecture import Architecture, design
-from nmt.neural.training.batches import choose_shape
 from nmt.neural.training.checkpoint import Checkpoints
 from nmt.recipe import Recipe, TransformerSettings, read_recipe
 from nmt.tokenization import learn_tokenizers
@@ -71,6 +70,7 @@ OVERRIDES = (
 """The measured model, said in full, so that the recipe's own choices do not move the figures."""
 
 MICRO_BATCH_TOKENS = 2048
+"""Target positions that nmt-train computes at once on a core."""
 
 CEILING = "matrix products"
 
@@ -225,9 +225,7 @@ def _measure_others(
         source_flat=bitext.source.flat, source_offsets=bitext.source.offsets,
         target_flat=bitext.target.flat, target_offsets=bitext.target.offsets,
     )  # fmt: skip
-    shape = choose_shape(
-        *lengths, batch_tokens=4096, micro_batch_tokens=MICRO_BATCH_TOKENS, workers=1
-    )
+    source_share = lengths[0].sum() / lengths[1].sum()
     job = {
         "seconds": options.seconds,
         "warmup": min(10.0, options.seconds / 2),
@@ -241,7 +239,7 @@ def _measure_others(
         "vocabulary": architecture.target_vocabulary_size,
         "dropout": architecture.dropout,
         "label_smoothing": 0.1,
-        "source_positions": shape.source_positions,
+        "source_positions": round(MICRO_BATCH_TOKENS * source_share / 16) * 16,
     }
     pythons = {
         CEILING: sys.executable,

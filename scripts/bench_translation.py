@@ -133,8 +133,9 @@ def _measure_command(model: Path, lines: list[str], repeats: int) -> dict[str, A
         source, output = Path(name) / "source", Path(name) / "output"
         source.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         command = [
-            sys.executable, "-m", "nmt.cli.translate", str(model.resolve()), "--device", "cpu",
-            "--beam", str(BEAM), "--input", str(source), "--output", str(output),
+            sys.executable, "-c", "from nmt.cli.translate import main; main()",
+            str(model.resolve()), "--device", "cpu", "--beam", str(BEAM),
+            "--input", str(source), "--output", str(output),
         ]  # fmt: skip
         cpu, wall = [], []
         for _ in range(repeats + 1):

@@ -104,7 +104,7 @@ def to_marian(model: Transformer) -> Any:
         )
     ).eval()
     weights = {name: tensor.detach() for name, tensor in model.named_parameters()}
-    table = weights["source_embedding.table.weight"]
+    table = model.output.detach()
     state = marian.state_dict()
     new = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
     for name in new:
@@ -173,7 +173,7 @@ def to_ctranslate2(model: Transformer, folder: Path) -> None:
         activation=Activation.RELU,
     )
     weights = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
-    table = weights["source_embedding.table.weight"]
+    table = model.output.detach().numpy()
     positions = sinusoids(architecture.max_positions, architecture.width).numpy()
     for side, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         embeddings = part.embeddings[0] if side == "encoder" else part.embeddings
@@ -204,6 +204,7 @@ def to_ctranslate2(model: Transformer, folder: Path) -> None:
     spec.config.unk_token = str(UNK_ID)
     spec.config.add_source_eos = True
     spec.validate()
+    folder.mkdir()
     spec.save(str(folder))
 
 
