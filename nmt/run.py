@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ from typing import Any
 from rich.console import Console
 
 from nmt.corpus import PreparedCorpus, prepare_corpus
+from nmt.differences import differences
 from nmt.errors import UserError
 from nmt.evaluation.metrics import score_with
 from nmt.evaluation.report import score_lines
-from nmt.files import hash_value, replacing_file
+from nmt.files import explain_os_error, hash_value, replacing_file
+from nmt.lock import only_one
 from nmt.model_folder import ModelFolder, open_model_folder
 from nmt.recipe import Recipe, TransformerSettings
+from nmt.stopping import StopRequest
 from nmt.systems import Device, load
 
-
-class Stopped(Exception):
-    """Training was stopped on request; the same command continues it."""
+_INDIFFERENT = {"training": {"log_every", "tensorboard", "micro_batch_tokens"}}
+"""Settings of a system that may change at any time: the result is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,9 @@ class Run:
     recipe: Recipe
     output: Path
     """Folder of all runs."""
-    data_root: Path | None
-    """Folder of local corpora."""
     device: Device
     console: Console
-    stop: Callable[[], str | None]
-    """Asked again and again while training: a reason to stop, or None."""
+    stop: StopRequest
 
     @property
     def folder(self) -> Path:
@@ -48,6 +47,10 @@ class Run:
         """Where stages that several runs can share keep their results."""
         return self.output / "cache"
 
+    def say(self, text: str) -> None:
+        """Print a line for the user."""
+        self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
 
 def train_systems(run: Run, names: list[str], *, fresh: bool = False) -> None:
     """Train and score systems of a recipe, each from where an earlier run left it.
@@ -57,103 +60,130 @@ def train_systems(run: Run, names: list[str], *, fresh: bool = False) -> None:
         names: the systems to train, in this order.
         fresh: forget what earlier runs of these systems left.
 
-    Raises UserError for what the data or the disk do not allow, Stopped when asked to stop.
+    Raises UserError for what the data or the disk do not allow, and where a system was trained with
+    other settings; Stopped when asked to stop.
     """
-    corpus = prepare_corpus(
-        run.recipe.corpus, cache=run.cache, data_root=run.data_root, report=_say(run.console)
-    )
+    corpus = prepare_corpus(run.recipe.corpus, cache=run.cache, report=run.say)
     for name in names:
         folder = run.folder / name
-        if fresh and folder.exists():
-            try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                raise UserError(f"cannot be removed: {error.strerror}", where=str(folder)) from error
-        model = _finished(run, name, corpus)
-        if model is None:
-            model = _train(run, name, corpus, folder)
-        else:
-            run.console.print(f"{name} is trained already: {folder}", highlight=False)
-        _score(run, corpus, model)
-        _print_how_to_translate(run, folder)
+        with only_one(folder):
+            if fresh:
+                _clear(folder)
+            inputs = _inputs(run.recipe, name, corpus)
+            model = _finished(folder, inputs)
+            if model is None:
+                model = _train(run, name, corpus, folder, inputs)
+            else:
+                run.say(f"{name} is trained already: {folder}")
+            _score(run, corpus, model)
+            run.say(f"translate with: nmt-translate {shlex.quote(str(folder))} --input FILE")
 
 
-def _train(run: Run, name: str, corpus: PreparedCorpus, folder: Path) -> ModelFolder:
-    settings = run.recipe.systems[name]
-    match settings:
+def _train(
+    run: Run, name: str, corpus: PreparedCorpus, folder: Path, inputs: dict[str, Any]
+) -> ModelFolder:
+    match run.recipe.systems[name]:
         case TransformerSettings():
-            from nmt.neural import train
+            from nmt.neural.train import train_transformer
 
-            try:
-                return train.train_transformer(
-                    run.recipe, name, corpus, folder,
-                    identity=_identity(run, name, corpus), cache=run.cache,
-                    device_name=run.device, console=run.console, stop=run.stop,
-                )  # fmt: skip
-            except train.Stopped as stopped:
-                raise Stopped(str(stopped)) from stopped
+            return train_transformer(
+                run.recipe, name, corpus, folder,
+                inputs=inputs, cache=run.cache,
+                device_name=run.device, console=run.console, stop=run.stop,
+            )  # fmt: skip
 
 
-def _identity(run: Run, name: str, corpus: PreparedCorpus) -> str:
-    """A hash of all that a system's training depends on."""
-    return hash_value(
-        {
-            "system": run.recipe.systems[name].model_dump(mode="json"),
-            "tokenizer": run.recipe.tokenizer.model_dump(mode="json"),
-            "train": corpus.train.content_hash,
+def _inputs(recipe: Recipe, name: str, corpus: PreparedCorpus) -> dict[str, Any]:
+    """All that a system's training depends on, under the names of the recipe's settings."""
+    return {
+        "corpus": {
+            "train": corpus.train.content_hash[:12],
             "weights": list(corpus.train.weights),
-            "valid": corpus.valid.content_hash,
-        }
+            "valid": corpus.valid.content_hash[:12],
+        },
+        "tokenizer": recipe.tokenizer.model_dump(mode="json"),
+        "systems": {name: recipe.systems[name].model_dump(mode="json", exclude=_INDIFFERENT)},
+    }
+
+
+def _finished(folder: Path, inputs: dict[str, Any]) -> ModelFolder | None:
+    """The model of a system that was trained just so; None if training has to begin or go on.
+
+    Raises UserError for a model that training would replace without having its checkpoints.
+    """
+    if not (folder / "model.json").is_file():
+        return None
+    try:
+        model = open_model_folder(folder)
+    except UserError as error:
+        error.mend = "--fresh trains it again from the beginning"
+        raise
+    if model.training.get("identity") == inputs:
+        return model
+    if (folder / "training").is_dir():
+        return None
+    changed = differences(model.training.get("identity"), inputs)
+    raise UserError(
+        "here is a model of other settings or data, whose checkpoints are gone\n  "
+        + "\n  ".join(f"{path}: {how}" for path, how in changed.items()),
+        where=str(folder),
+        mend="--fresh trains it anew and forgets that model, another --output leaves it as it is",
     )
 
 
-def _finished(run: Run, name: str, corpus: PreparedCorpus) -> ModelFolder | None:
-    """The model folder of a system that was trained just so, if there is one."""
-    folder = run.folder / name
-    if not (folder / "model.json").is_file():
-        return None
-    model = open_model_folder(folder)
-    return model if model.training.get("identity") == _identity(run, name, corpus) else None
+def _clear(folder: Path) -> None:
+    """Empty a system's folder; raises UserError if it is not one, or cannot be emptied."""
+    entries = list(folder.iterdir())
+    if entries and not any(entry.name in ("model.json", "training") for entry in entries):
+        raise UserError(
+            "this folder holds something else than a training; it is left as it is",
+            where=str(folder),
+            mend="remove it yourself, or choose another --output",
+        )
+    try:
+        for entry in entries:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
 
 
 def _score(run: Run, corpus: PreparedCorpus, model: ModelFolder) -> None:
-    """Translate and score the test sets, and store output and scores beside the model."""
-    if not corpus.test:
-        return
-    known = model.scores() or {}
+    """Translate and score the test sets, and store output and scores beside the model.
+
+    What is stored already is used again if it is of the same model, test set and settings.
+    """
     evaluation = run.recipe.evaluation.model_dump(mode="json")
-    scores: dict[str, Any] = {"evaluation": evaluation, "test": {}}
+    known = (model.scores() or {}).get("test", {})
+    scores: dict[str, Any] = {}
     translator = None
     for test, pairs in corpus.test.items():
-        key = {"content": pairs.content_hash, "evaluation": evaluation}
-        before = known.get("test", {}).get(test)
-        if before and before["of"] == key:
-            scores["test"][test] = before
-            lines = before["lines"]
-        else:
+        key = hash_value(
+            {
+                "model": {name: facts.sha256 for name, facts in model.files.items()},
+                "settings": model.settings,
+                "test": pairs.content_hash,
+                "evaluation": evaluation,
+            }
+        )
+        output = model.path / "translations" / f"{test}.txt"
+        entry = known.get(test)
+        if entry is None or entry["key"] != key or not output.is_file():
             if translator is None:
                 translator = load(model.path, device=run.device)
-            hypotheses = [found.text for found in translator.translate(pairs.source)]
-            with replacing_file(model.path / "translations" / f"{test}.txt") as path:
+            hypotheses = [translation.text for translation in translator.translate(pairs.source)]
+            with replacing_file(output) as path:
                 path.write_text("".join(f"{line}\n" for line in hypotheses), encoding="utf-8")
             found = score_with(run.recipe.evaluation, hypotheses, [list(pairs.target)])
-            lines = score_lines(found)
-            scores["test"][test] = {
-                "of": key,
-                "lines": lines,
+            entry = {
+                "key": key,
+                "lines": score_lines(found),
                 "scores": {metric: score.to_json() for metric, score in found.items()},
             }
-        run.console.print(f"{test}:", highlight=False)
-        for line in lines:
-            run.console.print(f"  {line}", highlight=False, soft_wrap=True)
-    model.add_scores(scores)
-
-
-def _print_how_to_translate(run: Run, folder: Path) -> None:
-    run.console.print(
-        f"translate with: nmt-translate {folder} --input FILE", highlight=False, soft_wrap=True
-    )
-
-
-def _say(console: Console) -> Callable[[str], None]:
-    return lambda text: console.print(text, highlight=False, soft_wrap=True)
+        scores[test] = entry
+        # After each, so that a stop costs no more than one test set.
+        model.add_scores({"evaluation": evaluation, "test": {**known, **scores}})
+        run.say(f"{test}:")
+        for line in entry["lines"]:
+            run.say(f"  {line}")
+    if corpus.test:
+        model.add_scores({"evaluation": evaluation, "test": scores})

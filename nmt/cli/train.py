@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Literal
 
 import typer
@@ -13,23 +12,6 @@ from nmt.cli.common import INTERRUPTED, run
 
 # The conventional code of a process that ended at SIGTERM's request.
 _TERMINATED = 143
-
-
-class _StopOnSignal:
-    """Notes the first Ctrl-C or SIGTERM as a request to stop; the second Ctrl-C interrupts."""
-
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        signal.signal(signal.SIGINT, self._note)
-        signal.signal(signal.SIGTERM, self._note)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = signal.Signals(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def reason(self) -> str | None:
-        """Why to stop, if so."""
-        return f"{self.received.name} received" if self.received else None
 
 
 def train(
@@ -51,36 +33,43 @@ def train(
         Path, typer.Option(metavar="DIR", help="Folder of runs; results go to DIR/RECIPE/SYSTEM.")
     ] = Path("runs"),
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder that holds local corpora.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that holds local corpora; goes before a root in the recipe.",
+        ),
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
     ] = "auto",
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew instead of continuing an earlier run.")
+        bool,
+        typer.Option("--fresh", help="Forget what an earlier run left, and begin anew."),
     ] = False,
 ) -> None:
     """Train the systems of a recipe, score them on its test sets, and leave model folders.
 
-    The same command continues a run that was stopped, at whatever moment.
+    The same command continues a run that was stopped, at whatever moment. A system that is trained
+    already is not trained again; one that was trained with other settings is left alone.
     """
     from nmt.recipe import read_recipe
+    from nmt.stopping import StopOnSignal, Stopped
 
     settings = read_recipe(recipe, overrides or (), data_root=data)
     names = _choose_systems(system, list(settings.systems))
-    stop = _StopOnSignal()
+    stop = StopOnSignal()
 
     from rich.console import Console
 
-    from nmt.run import Run, Stopped, train_systems
+    from nmt.run import Run, train_systems
 
     console = Console()
+    work = Run(settings, output, device, console, stop)
     try:
-        train_systems(
-            Run(settings, output, data, device, console, stop.reason), names, fresh=fresh
-        )
-    except Stopped as stopped:
-        console.print(f"stopped: {stopped}. The same command continues.", highlight=False)
+        train_systems(work, names, fresh=fresh)
+    except (Stopped, KeyboardInterrupt):
+        same = "the same command without --fresh" if fresh else "the same command"
+        work.say(f"stopped; {same} continues")
         code = _TERMINATED if stop.received is signal.SIGTERM else INTERRUPTED
         raise typer.Exit(code) from None
 
@@ -100,7 +89,7 @@ def _choose_systems(wanted: list[str] | None, there: list[str]) -> list[str]:
 
 def main() -> None:
     """The command ``nmt-train``."""
-    run(train, interrupted="stopped; the same command continues")
+    run(train)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib.metadata
 import platform
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +15,44 @@ import torch
 from rich.console import Console
 
 from nmt.corpus import PreparedCorpus, TokenizedBitext, tokenize_pairs
-from nmt.files import write_json
+from nmt.differences import differences
+from nmt.errors import UserError
+from nmt.files import explain_os_error, write_json
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.neural.device import available_cores, choose_device, describe, prepare
-from nmt.neural.model.architecture import design
+from nmt.neural.model.architecture import Architecture, design
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.system import TOKENIZER, WEIGHTS, TransformerTranslator, save_weights
-from nmt.neural.training.batches import BatchShape, BatchStream, Rows, choose_shape
-from nmt.neural.training.loop import StopRequest, Trainer, evaluation_copy
+from nmt.neural.training.batches import BatchStream, Rows
+from nmt.neural.training.checkpoint import Counters
+from nmt.neural.training.loop import Trainer
+from nmt.neural.training.packing import BatchShape, choose_shape, hardest_pairs
 from nmt.neural.training.progress import Reporter
 from nmt.neural.training.validation import Validator
 from nmt.recipe import Recipe, TransformerSettings
+from nmt.stopping import StopRequest
 from nmt.tokenization import TokenizerPair, learn_tokenizers
 
 SAMPLING_SLACK = 1.3
 """How much longer than usual a sentence may become under subword sampling; the rest sits out."""
 
-_LIMITS = frozenset(
-    {
-        "max_updates", "max_epochs", "max_minutes", "patience", "log_every", "keep_best",
-        "average_checkpoints", "tensorboard", "micro_batch_tokens",
-    }
-)  # fmt: skip
-"""Settings of training that may change between a stop and its continuation."""
+_CPU_MICRO_BATCH = 2048
+"""Target positions that a core computes at once: about what its share of the cache holds."""
 
 
-class Stopped(Exception):
-    """Training was stopped on request; the same command continues it."""
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Tokenised training and validation pairs, and how they become updates."""
+
+    tokenizers: TokenizerPair
+    train: TokenizedBitext
+    valid: TokenizedBitext
+    kept: np.ndarray
+    """Numbers of the training pairs that are short enough for the model."""
+    source_lengths: np.ndarray
+    """Of the kept pairs, EOS included."""
+    target_lengths: np.ndarray
+    shape: BatchShape
 
 
 def train_transformer(
@@ -48,92 +61,93 @@ def train_transformer(
     corpus: PreparedCorpus,
     folder: Path,
     *,
-    identity: str,
+    inputs: dict[str, Any],
     cache: Path,
     device_name: str,
     console: Console,
-    stop: Callable[[], str | None] = lambda: None,
+    stop: StopRequest,
 ) -> ModelFolder:
     """Train system ``name`` of a recipe; the result is a model folder, with ``training/`` in it.
 
-    Continues from the last checkpoint if there is one. Raises Stopped when ``stop`` gave a reason,
-    UserError where settings or data do not allow training. ``identity`` is stored with the model,
-    so that a later run can tell whether it is the one that it would train.
+    Continues from the last checkpoint if there is one. ``inputs`` says what the result depends on;
+    it is kept with the checkpoints, of which one with other inputs is not continued (but limits and
+    the search may change), and with the model.
+
+    Raises Stopped when asked to stop, UserError where settings or data do not allow training.
     """
     system = recipe.systems[name]
     assert isinstance(system, TransformerSettings)
     settings = system.training
     device = choose_device(device_name)
     workers = prepare(device)
-    torch.manual_seed(settings.seed)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     tokenizers = learn_tokenizers(
-        recipe.tokenizer, corpus.train.source, corpus.train.target, cache=cache, seed=1
+        recipe.tokenizer,
+        corpus.train.source,
+        corpus.train.target,
+        cache=cache,
+        source_language=recipe.corpus.source_language,
+        target_language=recipe.corpus.target_language,
     )
     architecture = design(
         system, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
     )
-    train, valid = (
-        tokenize_pairs(
-            pairs, tokenizers.source, tokenizers.target, cache=cache, workers=available_cores()
+    data = _tokenize(recipe, system, corpus, tokenizers, cache, device, workers)
+    if len(data.kept) < len(data.train):
+        say(
+            f"{len(data.train) - len(data.kept):,} training pairs are longer than "
+            f"{system.max_positions} pieces and are left out"
         )
-        for pairs in (corpus.train, corpus.valid)
-    )
-    kept = _usable(train, architecture.max_positions, console)
-    shape = _shape(recipe, system, train, kept, device, workers)
-    stream = BatchStream(
-        _rows(recipe, corpus, train, tokenizers, kept),
-        train.origins[kept],
-        train.weights,
-        shape,
-        seed=settings.seed,
-    )
+    torch.manual_seed(settings.seed)
     model = Transformer(architecture).to(device)
     translator = TransformerTranslator(
-        evaluation_copy(model),
+        copy.deepcopy(model).requires_grad_(False),
         tokenizers,
         system.search,
         source_language=recipe.corpus.source_language,
         target_language=recipe.corpus.target_language,
         workers=workers,
     )
-    validator = Validator(
-        corpus.valid,
-        valid,
-        settings,
-        shape,
-        bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
-        lowercase=recipe.evaluation.lowercase,
-    )
-    training_folder = folder / "training"
-    training_folder.mkdir(parents=True, exist_ok=True)
+    training_folder = _make_folder(folder / "training")
     trainer = Trainer(
-        model, translator, stream, validator, settings, training_folder,
+        model,
+        translator,
+        _stream(recipe, system, corpus, data),
+        _validator(recipe, system, corpus, data),
+        settings,
+        training_folder,
         workers=workers,
-        inputs={
-            "architecture": architecture.to_json(),
-            "training": settings.model_dump(mode="json", exclude=set(_LIMITS)),
-            "sampling": getattr(recipe.tokenizer, "sampling", 0.0),
-            "training data": corpus.train.content_hash,
-            "validation data": corpus.valid.content_hash,
-            "tokenizers": tokenizers.content_hash,
-        },
-    )  # fmt: skip
-    resumed = trainer.restore()
-    write_json(training_folder / "machine.json", _machine(device))
-    with Reporter(training_folder, settings, console, update=trainer.counters.update) as reporter:
-        size = sum(p.numel() for p in model.parameters())
-        reporter.say(
-            f"{name}: {size / 1e6:.1f} M parameters on {describe(device)}; an update is "
-            f"{shape.micro_batches} x {shape.target_positions} target positions"
-            + (f"; going on after update {trainer.counters.update}" if resumed else "")
+        inputs={**inputs, "tokenizers": tokenizers.content_hash},
+        show_pairs=lambda pairs: [
+            (corpus.train.source[i], corpus.train.target[i]) for i in data.kept[pairs]
+        ],
+    )
+    with contextlib.closing(trainer):
+        resumed = trainer.restore(
+            lambda before, counters: _refuse_changes(
+                before, trainer.inputs, counters, name, system, training_folder
+            )
         )
-        trainer.check_fit()
-        reason = trainer.train(reporter, StopRequest(stop))
-        if stop() is not None:
-            raise Stopped(reason)
-        reporter.say(f"training ends: {reason}")
-        scores = trainer.finish(reporter)
+        write_json(training_folder / "machine.json", _machine(device))
+        with Reporter(
+            training_folder, settings, console, update=trainer.counters.update
+        ) as reporter:
+            size = sum(p.numel() for p in model.parameters())
+            reporter.say(
+                f"{name}: {size / 1e6:.1f} M parameters on {describe(device)}; an update is "
+                f"{data.shape.micro_batches} x {data.shape.micro_target_positions} target positions"
+                + (f"; going on after update {trainer.counters.update}" if resumed else "")
+            )
+            if device.type != "cpu":
+                trainer.check_fit(
+                    hardest_pairs(data.source_lengths, data.target_lengths, data.shape)
+                )
+            ended = trainer.train(reporter, stop)
+            reporter.say(f"training ends: {ended}")
+            scores = trainer.finish(reporter)
     counters = trainer.counters
 
     def fill(staging: Path) -> None:
@@ -148,16 +162,17 @@ def train_transformer(
         settings={
             "architecture": architecture.to_json(),
             "search": system.search.model_dump(mode="json"),
+            "max_source_pieces": _longest_source(data, architecture),
         },
         training={
-            "identity": identity,
+            "identity": inputs,
             "recipe": recipe.model_dump(mode="json"),
             "updates": counters.update,
-            "epochs": counters.position.epoch,
+            "epochs": round(counters.epochs, 2),
             "target_pieces": counters.target_pieces,
             "seconds": round(counters.seconds, 1),
             "cpu_seconds": round(counters.cpu_seconds, 1),
-            "ended": reason,
+            "ended": ended,
             "valid": scores,
             **_machine(device),
         },
@@ -165,74 +180,149 @@ def train_transformer(
     )
 
 
-def _usable(train: TokenizedBitext, max_positions: int, console: Console) -> np.ndarray:
-    """Numbers of the training pairs that fit the model's positions."""
-    longest = np.maximum(train.source.lengths, train.target.lengths) + 1
-    kept = np.flatnonzero(longest <= max_positions)
-    if len(kept) < len(longest):
-        console.print(
-            f"{len(longest) - len(kept):,} training pairs are longer than {max_positions} pieces "
-            "and are left out",
-            highlight=False,
-        )
-    return kept
-
-
-def _shape(
+def _tokenize(
     recipe: Recipe,
     system: TransformerSettings,
-    train: TokenizedBitext,
-    kept: np.ndarray,
+    corpus: PreparedCorpus,
+    tokenizers: TokenizerPair,
+    cache: Path,
     device: torch.device,
     workers: int,
-) -> BatchShape:
+) -> _Data:
+    train, valid = (
+        tokenize_pairs(
+            pairs, tokenizers.source, tokenizers.target, cache=cache, workers=available_cores()
+        )
+        for pairs in (corpus.train, corpus.valid)
+    )
+    longest = np.maximum(train.source.lengths, train.target.lengths) + 1
+    kept = np.flatnonzero(longest <= system.max_positions)
+    if not len(kept):
+        raise UserError(
+            f"all training pairs are longer than {system.max_positions} pieces",
+            mend="raise max_positions of the system",
+        )
+    source_lengths = train.source.lengths[kept].astype(np.int64) + 1
+    target_lengths = train.target.lengths[kept].astype(np.int64) + 1
     settings = system.training
-    sampled = getattr(recipe.tokenizer, "sampling", 0.0) > 0
-    micro = settings.micro_batch_tokens
-    if micro is None:
-        # On a core, about what its share of the last-level cache holds; on a GPU, all at once.
-        micro = 2048 if device.type == "cpu" else settings.batch_tokens
-    return choose_shape(
-        train.source.lengths[kept].astype(np.int64) + 1,
-        train.target.lengths[kept].astype(np.int64) + 1,
+    usual = _CPU_MICRO_BATCH if device.type == "cpu" else settings.batch_tokens
+    shape = choose_shape(
+        source_lengths,
+        target_lengths,
         batch_tokens=settings.batch_tokens,
-        micro_batch_tokens=micro,
+        micro_batch_tokens=settings.micro_batch_tokens or usual,
         workers=workers,
-        slack=SAMPLING_SLACK if sampled else 1.0,
+        slack=SAMPLING_SLACK if _sampling_rate(recipe) > 0 else 1.0,
+    )
+    return _Data(tokenizers, train, valid, kept, source_lengths, target_lengths, shape)
+
+
+def _stream(
+    recipe: Recipe, system: TransformerSettings, corpus: PreparedCorpus, data: _Data
+) -> BatchStream:
+    return BatchStream(
+        _rows(recipe, corpus, data),
+        data.train.origins[data.kept],
+        data.train.weights,
+        data.shape,
+        seed=system.training.seed,
+        max_positions=system.max_positions,
     )
 
 
-def _rows(
-    recipe: Recipe,
-    corpus: PreparedCorpus,
-    train: TokenizedBitext,
-    tokenizers: TokenizerPair,
-    kept: np.ndarray,
-) -> Rows:
+def _rows(recipe: Recipe, corpus: PreparedCorpus, data: _Data) -> Rows:
     """How the stream gets pieces: from the cache, or by sampling anew."""
-    rate = getattr(recipe.tokenizer, "sampling", 0.0)
+    rate = _sampling_rate(recipe)
 
     def stored(numbers: np.ndarray, seed: tuple[int, ...]) -> Any:
-        return (
-            [train.source[i] for i in kept[numbers]],
-            [train.target[i] for i in kept[numbers]],
-        )
+        pairs = data.kept[numbers]
+        return [data.train.source[i] for i in pairs], [data.train.target[i] for i in pairs]
 
     def sampled(numbers: np.ndarray, seed: tuple[int, ...]) -> Any:
-        words = [int(word) for word in np.random.SeedSequence(seed).generate_state(2)]
-        pairs = kept[numbers]
+        pairs = data.kept[numbers]
+        words = np.random.SeedSequence(seed).generate_state(2).tolist()
         return tuple(
-            [
-                np.asarray(row)
-                for row in tokenizer.encode_sampled(lines.take(pairs), rate=rate, seed=word)
-            ]
-            for tokenizer, lines, word in (
-                (tokenizers.source, corpus.train.source, words[0]),
-                (tokenizers.target, corpus.train.target, words[1]),
+            [np.asarray(row) for row in side.encode_sampled(lines, rate=rate, seed=word)]
+            for side, lines, word in (
+                (data.tokenizers.source, corpus.train.source.take(pairs), words[0]),
+                (data.tokenizers.target, corpus.train.target.take(pairs), words[1]),
             )
         )
 
     return sampled if rate > 0 else stored
+
+
+def _sampling_rate(recipe: Recipe) -> float:
+    return float(getattr(recipe.tokenizer, "sampling", 0.0))
+
+
+def _validator(
+    recipe: Recipe, system: TransformerSettings, corpus: PreparedCorpus, data: _Data
+) -> Validator:
+    return Validator(
+        corpus.valid,
+        data.valid,
+        system.training,
+        data.shape,
+        max_positions=system.max_positions,
+        bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
+        lowercase=recipe.evaluation.lowercase,
+    )
+
+
+def _longest_source(data: _Data, architecture: Architecture) -> int:
+    """Longest source that the model should be given at once: no longer than it has seen.
+
+    But it should not cut ordinary sentences only because a small corpus had none of their length,
+    and the output needs room to be longer than the source.
+    """
+    return min(max(64, int(data.source_lengths.max())), architecture.max_positions // 2)
+
+
+def _refuse_changes(
+    before: dict[str, Any],
+    now: dict[str, Any],
+    counters: Counters,
+    name: str,
+    system: TransformerSettings,
+    folder: Path,
+) -> None:
+    """Raise UserError for a checkpoint whose continuation would not be what the recipe says."""
+    settings = system.training
+    may_change = ["search", *(f"training.{limit}" for limit in _LIMITS)]
+    if settings.schedule == "cosine":
+        may_change.remove("training.max_updates")  # the schedule depends on it
+    prefixes = tuple(f"systems.{name}.{path}" for path in may_change)
+    changed = [
+        f"{path}: {how}"
+        for path, how in differences(before, now).items()
+        if not path.startswith(prefixes)
+    ]
+    if settings.max_updates is not None and counters.update > settings.max_updates:
+        changed.append(
+            f"systems.{name}.training.max_updates: {settings.max_updates}, "
+            f"and {counters.update} are done"
+        )
+    if changed:
+        raise UserError(
+            "here is a training with other settings or data\n  " + "\n  ".join(changed),
+            where=str(folder),
+            mend="--fresh begins anew and forgets it, another --output leaves it as it is",
+        )
+
+
+_LIMITS = (
+    "max_updates", "max_epochs", "max_minutes", "patience", "keep_best", "average_checkpoints",
+)  # fmt: skip
+"""Settings of a training that may change before it goes on: its course stays the same."""
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
+    return folder
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

@@ -1,37 +1,25 @@
 """From a tokenised bitext to updates of packed micro-batches, the same for the same seed.
 
-An epoch visits the pairs in a random order, in blocks; a block is packed into micro-batches of one
-fixed shape, and every ``micro_batches`` of them make an update. Everything follows from
-(seed, epoch, block), so a run that was stopped can begin again at any update.
+An epoch visits the pairs in a random order, in blocks. The pairs of a block are packed into
+updates, and each update is divided into micro-batches. Everything follows from (seed, epoch,
+block), so a run that was stopped can begin again at any update.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from numba import njit
 
+from nmt.errors import UserError
 from nmt.neural.packed import PackedBatch, pack_batch
+from nmt.neural.training.packing import BatchShape, choose_room, divide_pairs, pack_pairs
 
 BLOCK_PAIRS = 1 << 16
 """Pairs packed (and, with subword sampling, tokenised) at a time."""
-
-WINDOW = 256
-"""Pairs from which the packer picks the next that fits."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchShape:
-    """The fixed shape of every update."""
-
-    source_positions: int
-    target_positions: int
-    micro_batches: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,112 +37,46 @@ class Update:
 
     micro_batches: list[PackedBatch]
     num_target_pieces: int
-    num_positions: int
-    """Source and target positions, padding included."""
     num_pieces: int
     """Source and target positions that hold a piece."""
+    num_positions: int
+    """Source and target positions, padding included."""
     pairs: np.ndarray
     """Numbers of the sentence pairs."""
     after: Position
+    epochs: float
+    """Passes over the data that are done after this update, about."""
 
 
 Rows = Callable[[np.ndarray, tuple[int, ...]], tuple[Sequence[np.ndarray], Sequence[np.ndarray]]]
 """Source and target pieces of pairs; the seed matters only if pieces are sampled."""
 
 
-def choose_shape(
-    source_lengths: np.ndarray,
-    target_lengths: np.ndarray,
-    *,
-    batch_tokens: int,
-    micro_batch_tokens: int,
-    workers: int,
-    slack: float = 1.0,
-) -> BatchShape:
-    """Divide a batch into micro-batches that keep all workers busy and hold the longest pair.
-
-    Args:
-        source_lengths: pieces of each source sentence, EOS included.
-        target_lengths: pieces of each target sentence, EOS included.
-        batch_tokens: target pieces of an update.
-        micro_batch_tokens: target positions of a micro-batch, at most.
-        workers: workers that compute micro-batches side by side.
-        slack: how much longer subword sampling makes sentences.
-    """
-    micro_batches = -(-batch_tokens // micro_batch_tokens)
-    micro_batches = -(-micro_batches // workers) * workers
-    target = -(-batch_tokens // micro_batches)
-    target = max(target, int(target_lengths.max() * slack))
-    ratio = float(source_lengths.sum() / target_lengths.sum())
-    source = max(round(target * ratio), int(source_lengths.max() * slack))
-    # A multiple of 16 suits the vector units of every processor.
-    source, target = (-(-positions // 16) * 16 for positions in (source, target))
-    return BatchShape(source, target, micro_batches)
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _assign(
-    source_lengths: Any, target_lengths: Any, source_room: int, target_room: int, window: int
-) -> Any:
-    """The micro-batch of each pair, filling each with the first of the waiting pairs that fit."""
-    count = len(source_lengths)
-    assigned = np.full(count, -1, dtype=np.int64)
-    waiting = np.empty(window, dtype=np.int64)
-    num_waiting = 0
-    arriving = 0
-    batch = 0
-    placed = 0
-    while placed < count:
-        source_left, target_left = source_room, target_room
-        begin = 0
-        while True:
-            while num_waiting < window and arriving < count:
-                waiting[num_waiting] = arriving
-                num_waiting += 1
-                arriving += 1
-            found = -1
-            for w in range(begin, num_waiting):
-                pair = waiting[w]
-                if source_lengths[pair] <= source_left and target_lengths[pair] <= target_left:
-                    found = w
-                    break
-            if found < 0:
-                break
-            pair = waiting[found]
-            assigned[pair] = batch
-            placed += 1
-            source_left -= source_lengths[pair]
-            target_left -= target_lengths[pair]
-            for w in range(found, num_waiting - 1):
-                waiting[w] = waiting[w + 1]
-            num_waiting -= 1
-            # What was passed over did not fit, and the room only shrinks.
-            begin = found
-        batch += 1
-    return assigned
-
-
-def pack_block(
-    source_lengths: np.ndarray, target_lengths: np.ndarray, shape: BatchShape
-) -> list[np.ndarray]:
-    """Micro-batches of a block, as positions in the block; every pair is in exactly one."""
-    assert int(source_lengths.max(initial=0)) <= shape.source_positions
-    assert int(target_lengths.max(initial=0)) <= shape.target_positions
-    assigned = _assign(
-        source_lengths, target_lengths, shape.source_positions, shape.target_positions, WINDOW
-    )
-    order = np.argsort(assigned, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(assigned[order])) + 1)
-
-
-def draw_epoch(origins: np.ndarray, weights: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+def draw_epoch(
+    origins: np.ndarray, weights: Sequence[float], rng: np.random.Generator
+) -> np.ndarray:
     """Pair numbers of an epoch in random order; a source of weight 2.5 comes 2 or 3 times."""
-    if len(weights) == 1:
-        return rng.permutation(len(origins))
     whole = np.floor(np.asarray(weights)).astype(np.int64)
     part = np.asarray(weights) - whole
     times = whole[origins] + (rng.random(len(origins)) < part[origins])
     return rng.permutation(np.repeat(np.arange(len(origins)), times))
+
+
+_MOST_EMPTY_EPOCHS = 100
+
+_USES = ("order", "updates")
+"""What random numbers are for; each use has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Pairs with their pieces."""
+
+    pairs: np.ndarray
+    sources: Sequence[np.ndarray]
+    targets: Sequence[np.ndarray]
+    source_lengths: np.ndarray
+    target_lengths: np.ndarray
 
 
 class BatchStream:
@@ -168,103 +90,117 @@ class BatchStream:
         shape: BatchShape,
         *,
         seed: int,
+        max_positions: int | None = None,
         block_pairs: int = BLOCK_PAIRS,
     ) -> None:
-        self.rows = rows
-        self.origins = origins
-        self.weights = weights
-        self.shape = shape
-        self.seed = seed
-        self.block_pairs = block_pairs
+        """Set up a stream.
+
+        Args:
+            rows: gives the pieces of pairs by their numbers.
+            origins: the source of each pair, which says its weight.
+            weights: how often the pairs of each source come in an epoch.
+            shape: how much an update holds.
+            seed: seed of the order.
+            max_positions: longest sentence that the model takes, EOS included. Subword sampling can
+                make a pair longer than this or than an update; it then sits out that epoch.
+            block_pairs: pairs packed at a time.
+        """
+        self._rows = rows
+        self._origins = origins
+        self._weights = weights
+        self._shape = shape
+        self._seed = seed
+        self._max_positions = max_positions or max(shape.source_positions, shape.target_positions)
+        self._block_pairs = block_pairs
 
     def updates(self, position: Position) -> Iterator[Update]:
-        """Updates from ``position`` on; each tells the position after it."""
+        """Updates from ``position`` on; each tells the position after it.
+
+        Raises UserError if there is none in many epochs.
+        """
         epoch, block, skip = position.epoch, position.block, position.update
-        while True:
-            rng = np.random.default_rng((self.seed, epoch))
-            order = draw_epoch(self.origins, self.weights, rng)
-            num_blocks = -(-len(order) // self.block_pairs)
+        last_useful = epoch
+        while epoch - last_useful < _MOST_EMPTY_EPOCHS:
+            order = draw_epoch(self._origins, self._weights, self._random("order", epoch, 0))
+            num_blocks = math.ceil(len(order) / self._block_pairs)
             while block < num_blocks:
-                pairs = order[block * self.block_pairs : (block + 1) * self.block_pairs]
-                yield from self._block(pairs, epoch, block, num_blocks, skip)
+                pairs = order[block * self._block_pairs : (block + 1) * self._block_pairs]
+                for update in self._block(pairs, epoch, block, num_blocks, skip):
+                    last_useful = epoch
+                    yield update
                 block, skip = block + 1, 0
-            epoch, block = epoch + 1, 0
+            epoch, block, skip = epoch + 1, 0, 0
+        raise UserError(
+            f"not one training pair was drawn in {_MOST_EMPTY_EPOCHS} epochs",
+            mend="raise the weights of the training data, or lower tokenizer.sampling",
+        )
+
+    def update_of(self, pairs: np.ndarray) -> Update:
+        """An update of just these pairs, which must fit into one."""
+        block = self._read(pairs, (self._seed,))
+        return self._update(block, np.arange(len(pairs)), Position(), 0.0)
 
     def _block(
-        self, pairs: np.ndarray, epoch: int, block: int, num_blocks: int, skip: int
+        self, pairs: np.ndarray, epoch: int, number: int, num_blocks: int, skip: int
     ) -> Iterator[Update]:
-        sources, targets = self.rows(pairs, (self.seed, epoch, block))
-        shape = self.shape
-        source_lengths = np.fromiter((len(row) + 1 for row in sources), np.int64, len(pairs))
-        target_lengths = np.fromiter((len(row) + 1 for row in targets), np.int64, len(pairs))
-        # Sampled pieces can be longer than any batch; those pairs sit out this epoch.
-        fits = (source_lengths <= shape.source_positions) & (
-            target_lengths <= shape.target_positions
+        shape = self._shape
+        block = self._read(pairs, (self._seed, epoch, number))
+        fits = (block.source_lengths <= min(shape.source_positions, self._max_positions)) & (
+            block.target_lengths <= min(shape.target_positions, self._max_positions)
         )
         kept = np.flatnonzero(fits)
-        micro = [kept[part] for part in pack_block(source_lengths[kept], target_lengths[kept], shape)]
-        # The block's last, half-empty micro-batch must not always meet the same neighbours.
-        np.random.default_rng((self.seed, epoch, block)).shuffle(micro)
-        starts = range(0, len(micro), shape.micro_batches)
-        for number, start in enumerate(starts):
-            if number < skip:
-                continue
-            last = number + 1 == len(starts)
-            after = Position(epoch, block, number + 1)
-            if last:
-                after = (
-                    Position(epoch, block + 1) if block + 1 < num_blocks else Position(epoch + 1)
-                )
-            parts = micro[start : start + shape.micro_batches]
-            members = np.concatenate(parts)
-            yield Update(
-                micro_batches=[
-                    pack_batch(
-                        [sources[i] for i in part],
-                        [targets[i] for i in part],
-                        shape.source_positions,
-                        shape.target_positions,
-                    )
-                    for part in parts
-                ],
-                num_target_pieces=int(target_lengths[members].sum()),
-                num_positions=len(parts) * (shape.source_positions + shape.target_positions),
-                num_pieces=int(source_lengths[members].sum() + target_lengths[members].sum()),
-                pairs=pairs[members],
-                after=after,
+        packed = pack_pairs(
+            block.source_lengths[kept],
+            block.target_lengths[kept],
+            shape.source_positions,
+            shape.target_positions,
+        )
+        # The half-empty update that may be left must not always come at the end.
+        self._random("updates", epoch, number).shuffle(packed)
+        for place in range(skip, len(packed)):
+            after = _after(Position(epoch, number, place), len(packed), num_blocks)
+            done = (number + (place + 1) / len(packed)) / num_blocks
+            yield self._update(block, kept[packed[place]], after, epoch + done)
+
+    def _random(
+        self, use: Literal["order", "updates"], epoch: int, block: int
+    ) -> np.random.Generator:
+        # NumPy takes (1,) and (1, 0) for the same seed, so all have as many numbers.
+        return np.random.default_rng((self._seed, epoch, block, _USES.index(use)))
+
+    def _read(self, pairs: np.ndarray, seed: tuple[int, ...]) -> _Block:
+        sources, targets = self._rows(pairs, seed)
+        # Both sides take a position more than they have pieces: EOS, or BOS in its place.
+        source_lengths = np.fromiter((len(row) + 1 for row in sources), np.int64, len(pairs))
+        target_lengths = np.fromiter((len(row) + 1 for row in targets), np.int64, len(pairs))
+        return _Block(pairs, sources, targets, source_lengths, target_lengths)
+
+    def _update(self, block: _Block, members: np.ndarray, after: Position, epochs: float) -> Update:
+        source_lengths = block.source_lengths[members]
+        target_lengths = block.target_lengths[members]
+        micro_batches = [
+            pack_batch(
+                [block.sources[i] for i in members[part]],
+                [block.targets[i] for i in members[part]],
+                choose_room(source_lengths[part].sum(), self._shape.micro_source_positions),
+                choose_room(target_lengths[part].sum(), self._shape.micro_target_positions),
             )
+            for part in divide_pairs(source_lengths, target_lengths, self._shape.micro_batches)
+        ]
+        return Update(
+            micro_batches,
+            num_target_pieces=int(target_lengths.sum()),
+            num_pieces=int(source_lengths.sum() + target_lengths.sum()),
+            num_positions=sum(len(b.source.pieces_N) + len(b.labels_T) for b in micro_batches),
+            pairs=block.pairs[members],
+            after=after,
+            epochs=epochs,
+        )
 
 
-def prefetch(updates: Iterator[Update], depth: int = 4) -> Iterator[Update]:
-    """The same updates, made ahead in a thread; closing the iterator ends the thread."""
-    ready: queue.Queue[Update | BaseException] = queue.Queue(depth)
-    closed = threading.Event()
-
-    def put(item: Update | BaseException) -> None:
-        while not closed.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def produce() -> None:
-        try:
-            for update in updates:
-                put(update)
-                if closed.is_set():
-                    return
-        except BaseException as error:  # handed to the consumer, who raises it
-            put(error)
-
-    thread = threading.Thread(target=produce, name="batches", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        closed.set()
-        thread.join()
+def _after(position: Position, num_updates: int, num_blocks: int) -> Position:
+    if position.update + 1 < num_updates:
+        return Position(position.epoch, position.block, position.update + 1)
+    if position.block + 1 < num_blocks:
+        return Position(position.epoch, position.block + 1)
+    return Position(position.epoch + 1)

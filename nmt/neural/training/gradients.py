@@ -2,7 +2,8 @@
 
 Each worker thread runs whole micro-batches on one core, with its own gradients, which are added at
 the end. Two cores so give nearly twice the speed of one, more than splitting each operation gives,
-since a small model's operations are too short to share.
+since a small model's operations are too short to share. The loss is a sum, and so is its gradient:
+the optimiser divides once by the number of target pieces of all micro-batches.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,7 +42,6 @@ class GradientWorkers:
     ) -> None:
         self.settings = settings
         self.device = flat.values.device
-        self.loss_scale = 2.0**13 if settings.precision == "float16" else 1.0
         self._flat = flat
         self._replicas = [model]
         self._gradients = [flat.gradients]
@@ -52,12 +53,13 @@ class GradientWorkers:
             self._gradients.append(gradients)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gradient")
 
-    def accumulate(self, update: Update, number: int) -> LossSums:
+    def accumulate(self, update: Update, number: int, loss_scale: float = 1.0) -> LossSums:
         """Add the gradient of the update's summed loss to the flat gradients.
 
         Args:
             update: the micro-batches.
             number: the update's number, which with the seed determines every dropout mask.
+            loss_scale: factor on the loss, and so on the gradients.
         """
         workers = len(self._replicas)
 
@@ -66,7 +68,8 @@ class GradientWorkers:
                 self._micro_batch(
                     self._replicas[worker],
                     update.micro_batches[index].to(self.device),
-                    DropoutKeys(self.settings.seed, number, index),
+                    (self.settings.seed, number, index),
+                    loss_scale,
                 )
                 for index in range(worker, len(update.micro_batches), workers)
             ]
@@ -82,11 +85,13 @@ class GradientWorkers:
         return LossSums(torch.stack(losses).sum(), torch.stack(nlls).sum())
 
     def _micro_batch(
-        self, model: Transformer, batch: PackedBatch, keys: DropoutKeys
+        self, model: Transformer, batch: PackedBatch, seed: tuple[int, ...], loss_scale: float
     ) -> tuple[Tensor, Tensor]:
-        settings = self.settings
-        loss, nll = model_loss(model, batch, settings, keys)
-        (loss * self.loss_scale).backward()
+        if self.device.type != "cpu":
+            # What draws from the device's own generator there must follow from the seed as well.
+            torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        loss, nll = model_loss(model, batch, self.settings, DropoutKeys(*seed))
+        torch.autograd.backward(loss * loss_scale)
         return loss.detach(), nll
 
     def close(self) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +15,20 @@ import torch
 from nmt.errors import UserError
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.system import TransformerTranslator
-from nmt.neural.training.batches import BatchStream, Update, prefetch
+from nmt.neural.training.batches import BatchStream, Update
 from nmt.neural.training.checkpoint import Best, Checkpoints, Counters
-from nmt.neural.training.gradients import GradientWorkers, LossSums, perplexity
+from nmt.neural.training.finite import LARGEST_LOSS_SCALE, FiniteCheck, ShowPairs
+from nmt.neural.training.gradients import GradientWorkers, perplexity
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
-from nmt.neural.training.progress import Reporter, TrainingRecord, ValidationRecord, share_done
+from nmt.neural.training.prefetch import prefetch
+from nmt.neural.training.progress import Reporter, ValidationRecord, share_done
 from nmt.neural.training.validation import Validator
+from nmt.neural.training.window import Clocks, Window
 from nmt.recipe.systems import TrainingSettings
+from nmt.stopping import Stopped, StopRequest
 
 SAVE_SECONDS = 120.0
 """Longest time between two checkpoints: what a kill can cost."""
-
-SMALLEST_LOSS_SCALE = 2.0**-10
-"""Below this the loss itself is not finite, whatever its scale."""
-
-
-@dataclass(frozen=True, slots=True)
-class StopRequest:
-    """Asked after every update: a reason to stop now, such as a signal, or None."""
-
-    reason: Callable[[], str | None] = lambda: None
 
 
 class Trainer:
@@ -53,6 +45,9 @@ class Trainer:
         *,
         workers: int,
         inputs: dict[str, Any],
+        show_pairs: ShowPairs,
+        clocks: Clocks | None = None,
+        save_seconds: float = SAVE_SECONDS,
     ) -> None:
         """Set up a training.
 
@@ -64,118 +59,142 @@ class Trainer:
             settings: how to train.
             folder: where checkpoints and metrics go.
             workers: micro-batches computed side by side.
-            inputs: what the training depends on; a checkpoint with other inputs is not continued.
+            inputs: what the training depends on, kept with its checkpoints.
+            show_pairs: the text of sentence pairs by their numbers in the stream.
+            clocks: the clocks of this machine unless given.
+            save_seconds: longest time between two checkpoints.
         """
         self.settings = settings
         self.folder = folder
         self.inputs = inputs
-        self.counters = Counters()
         self.checkpoints = Checkpoints(folder)
         self.flat = FlatParameters(model)
         self.optimizer = Optimizer(self.flat, settings)
         self.workers = GradientWorkers(model, self.flat, settings, workers)
-        self.counters.loss_scale = self.workers.loss_scale
+        self.counters = Counters()
+        if settings.precision == "float16":
+            self.counters.loss_scale = LARGEST_LOSS_SCALE
         self._translator = translator
         self.flat.attach(translator.model, self.optimizer.evaluated, None)
         self._stream = stream
         self._validator = validator
+        self._clocks = clocks or Clocks()
+        self._window = Window(self._clocks)
+        self._save_seconds = save_seconds
+        scales_loss = settings.precision == "float16"
+        self._finite = FiniteCheck(folder, show_pairs, scales_loss=scales_loss)
+        self._checks_each_update = scales_loss or self.flat.values.device.type == "cpu"
 
-    def restore(self) -> bool:
-        """Go back to the last checkpoint, if there is one; whether there was."""
+    def restore(self, refuse: Callable[[dict[str, Any], Counters], None]) -> bool:
+        """Go back to the last checkpoint, if there is one; whether there was.
+
+        ``refuse`` is called with the inputs and the counters of the checkpoint, and raises if it
+        must not be continued.
+        """
         saved = self.checkpoints.load()
         if saved is None:
             return False
         counters, tensors, inputs = saved
-        changed = sorted(k for k in inputs.keys() | self.inputs if inputs.get(k) != self.inputs.get(k))
-        if changed:
-            raise UserError(
-                f"holds a training with other settings or data ({', '.join(changed)})",
-                where=str(self.folder),
-                mend="start again with --fresh, or choose another --output",
-            )
+        refuse(inputs, counters)
         self.optimizer.restore(tensors)
         self.counters = counters
-        self.workers.loss_scale = counters.loss_scale
         return True
 
-    def check_fit(self) -> None:
-        """Compute one update and forget it. Raises UserError if there is not enough memory."""
-        updates = self._stream.updates(self.counters.position)
-        try:
-            self.workers.accumulate(next(updates), 0)
-            if self.flat.values.device.type == "cuda":
+    def check_fit(self, pairs: np.ndarray) -> None:
+        """Compute the gradient of an update of these pairs, and forget it.
+
+        Raises UserError if there is not enough memory. For a GPU, where memory depends on how
+        long the longest sentence is; on a processor every update takes about the same, and the
+        first one tells.
+        """
+        with _explaining_memory(self.settings):
+            self.workers.accumulate(self._stream.update_of(pairs), 0)
+            if self.flat.values.is_cuda:
                 torch.cuda.synchronize()
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
-                raise
-            raise UserError(
-                f"a batch of {self.settings.batch_tokens} tokens does not fit in memory",
-                mend="set training.micro_batch_tokens to less; the result stays the same",
-            ) from error
         self.flat.gradients.zero_()
 
     def train(self, reporter: Reporter, stop: StopRequest) -> str:
-        """Train until a limit or a request; returns why it ended. The last state is saved."""
+        """Train until a limit; returns which. The last state is saved.
+
+        Raises Stopped, with the last state saved, if it was asked to stop; UserError if the loss is
+        no longer finite, if memory or the disk is full.
+        """
         counters, settings = self.counters, self.settings
-        window = _Window()
-        started, cpu_started = time.perf_counter(), time.process_time()
-        already, cpu_already = counters.seconds, counters.cpu_seconds
-        saved = started
-        reason = self._end()
-        with contextlib.closing(prefetch(self._stream.updates(counters.position))) as updates:
-            while reason is None:
-                update = next(updates)
-                sums = self.workers.accumulate(update, counters.update + 1)
-                norm = self.optimizer.step(
-                    counters.update + 1, update.num_target_pieces, self.workers.loss_scale
-                )
-                counters.update += 1
-                counters.position = update.after
-                counters.target_pieces += update.num_target_pieces
-                window.add(update, sums, norm)
-                counters.seconds = already + time.perf_counter() - started
-                counters.cpu_seconds = cpu_already + time.process_time() - cpu_started
-                on_cpu = norm.device.type == "cpu"
-                if on_cpu or settings.precision == "float16" or counters.update % settings.log_every == 0:
-                    self._check_finite(window)
-                if counters.update % settings.log_every == 0:
-                    reporter.training(window.record(counters, settings), self._share())
-                    window = _Window()
-                if counters.update % settings.validate_every == 0:
-                    self.validate(reporter)
-                    counters.seconds = already + time.perf_counter() - started
-                    counters.cpu_seconds = cpu_already + time.process_time() - cpu_started
-                    saved = -math.inf
-                reason = self._end() or stop.reason()
-                if reason or time.perf_counter() - saved > SAVE_SECONDS:
-                    self.save()
-                    saved = time.perf_counter()
-        return reason
+        tick = self._start_clock()
+        saved = self._clocks.wall()
+        self._window = Window(self._clocks)
+        with (
+            contextlib.closing(prefetch(self._stream.updates(counters.position))) as updates,
+            stop.deferring(),
+        ):
+            while (ended := self._limit()) is None:
+                self._update(next(updates))
+                tick()
+                logs = counters.update % settings.log_every == 0
+                validates = counters.update % settings.validate_every == 0
+                stops = stop.reason is not None
+                saves = validates or stops or self._clocks.wall() - saved >= self._save_seconds
+                if self._checks_each_update or logs or saves:
+                    self._finite.check(counters)
+                if logs:
+                    rate = learning_rate(settings, counters.update)
+                    reporter.training(self._window.record(counters, rate), self._share_done())
+                    self._window = Window(self._clocks)
+                with self._window.paused():
+                    if validates:
+                        self.validate(reporter)
+                        tick()
+                    if saves:
+                        self.save()
+                        saved = self._clocks.wall()
+                if stops:
+                    raise Stopped(stop.reason)
+            if counters.validated != counters.update:
+                self._finite.check(counters)
+                self.validate(reporter)
+                tick()
+                self.save()
+        if stop.reason is not None:
+            raise Stopped(stop.reason)
+        return ended
+
+    def _update(self, update: Update) -> None:
+        """One step of the optimiser; nothing here waits for a GPU."""
+        counters = self.counters
+        number = counters.update + 1
+        with _explaining_memory(self.settings):
+            sums = self.workers.accumulate(update, number, counters.loss_scale)
+            norm = self.optimizer.step(number, update.num_target_pieces, counters.loss_scale)
+        counters.update = number
+        counters.position = update.after
+        counters.epochs = update.epochs
+        counters.target_pieces += update.num_target_pieces
+        self._window.add(update, sums, norm)
+        self._finite.add(number, update, sums.loss, norm)
 
     def validate(self, reporter: Reporter) -> None:
         """Score the model; keep its weights if they are among the best."""
-        counters, settings = self.counters, self.settings
-        loss, nll = self._validator.loss(self._translator)
-        scores = self._validator.scores(self._translator)
-        value = -loss if settings.validate_metric == "loss" else scores[settings.validate_metric]
-        is_best = not counters.best or value > counters.best[0].value
+        counters = self.counters
+        scores, nll = self._evaluate()
+        this = self._rated(scores)
+        is_best = not counters.best or this.rank > counters.best[0].rank
         counters.validations_since_best = 0 if is_best else counters.validations_since_best + 1
-        ranked = sorted([*counters.best, Best(counters.update, value)], key=lambda b: -b.value)
-        counters.best = ranked[: settings.keep_best]
-        if any(best.update == counters.update for best in counters.best):
-            self.checkpoints.save_best(
-                counters.update, self.flat.views(self.optimizer.evaluated)
-            )
+        counters.validated = counters.update
+        ranked = sorted([*counters.best, this], key=lambda best: best.rank, reverse=True)
+        counters.best = ranked[: self.settings.keep_best]
+        if this in counters.best:
+            self.checkpoints.save_best(counters.update, self.flat.views(self.optimizer.evaluated))
+        loss = scores["loss"]
+        searched = {name: score for name, score in scores.items() if name != "loss"}
         reporter.validation(
             ValidationRecord(
-                counters.update, counters.position.epoch, loss, perplexity(nll), scores, value,
-                is_best, counters.seconds, counters.cpu_seconds,
-            )  # fmt: skip
-        )
+                counters.update, counters.epochs, loss, perplexity(nll), searched, this.value, is_best,
+                counters.seconds, counters.cpu_seconds,
+            )
+        )  # fmt: skip
 
     def save(self) -> None:
         """Write the last checkpoint."""
-        self.counters.loss_scale = self.workers.loss_scale
         self.checkpoints.save(self.counters, self.optimizer.state(), self.inputs)
 
     def finish(self, reporter: Reporter) -> dict[str, float]:
@@ -183,22 +202,17 @@ class Trainer:
 
         These are the mean of the best checkpoints, unless the best alone scores better.
         """
-        settings, counters = self.settings, self.counters
-        if not counters.best:
-            self.validate(reporter)
-            self.save()
-        best = counters.best[0]
-        updates = [b.update for b in counters.best[: settings.average_checkpoints]]
-        candidates = [[best.update]] + ([updates] if len(updates) > 1 else [])
-        results = []
-        for candidate in candidates:
-            self._load(candidate)
-            loss, _ = self._validator.loss(self._translator)
-            scores = self._validator.scores(self._translator)
-            value = -loss if settings.validate_metric == "loss" else scores[settings.validate_metric]
-            results.append((value, candidate, {"loss": loss, **scores}))
-        value, chosen, scores = max(results, key=lambda result: result[0])
+        best = self.counters.best[0]
+        chosen, scores = [best.update], best.scores
+        several = [one.update for one in self.counters.best[: self.settings.average_checkpoints]]
+        if len(several) > 1:
+            self._load(several)
+            mean = self._rated(self._evaluate()[0])
+            if mean.rank > best.rank:
+                chosen, scores = several, mean.scores
         self._load(chosen)
+        if "bleu" not in scores:
+            scores = {**scores, **self._validator.scores(self._translator)}
         what = f"the mean of {len(chosen)} checkpoints" if len(chosen) > 1 else "one checkpoint"
         reporter.say(
             f"final model: {what} (updates {', '.join(map(str, sorted(chosen)))}), valid "
@@ -206,19 +220,46 @@ class Trainer:
         )
         return scores
 
+    def close(self) -> None:
+        """End the worker threads."""
+        self.workers.close()
+
+    def _evaluate(self) -> tuple[dict[str, float], float]:
+        """Scores of the translator's model on the validation set, and its log-likelihood."""
+        loss, nll = self._validator.loss(self._translator)
+        searches = self.settings.validate_metric != "loss"
+        scores = self._validator.scores(self._translator) if searches else {}
+        return {"loss": loss, **scores}, nll
+
+    def _rated(self, scores: dict[str, float]) -> Best:
+        """The present update with its scores and the one that ranks it."""
+        metric = self.settings.validate_metric
+        if not math.isfinite(scores["loss"]):  # must not upset the order
+            scores = {**scores, "loss": sys.float_info.max}
+        value = -scores["loss"] if metric == "loss" else scores[metric]
+        return Best(self.counters.update, value, scores)
+
     def _load(self, updates: list[int]) -> None:
         weights = self.checkpoints.average(updates)
-        with torch.no_grad():
-            for name, parameter in self._translator.model.named_parameters():
-                parameter.data = weights[name].to(parameter.device)
+        for name, parameter in self._translator.model.named_parameters():
+            parameter.data = weights[name].to(parameter.device)
 
-    def _share(self) -> float:
+    def _start_clock(self) -> Callable[[], None]:
+        """A function that brings the counters' seconds up to date."""
+        counters, clocks = self.counters, self._clocks
+        began, cpu_began = clocks.wall() - counters.seconds, clocks.cpu() - counters.cpu_seconds
+
+        def tick() -> None:
+            counters.seconds = clocks.wall() - began
+            counters.cpu_seconds = clocks.cpu() - cpu_began
+
+        return tick
+
+    def _share_done(self) -> float:
         counters = self.counters
-        return share_done(
-            self.settings, counters.update, counters.position.epoch, counters.seconds
-        )
+        return share_done(self.settings, counters.update, counters.epochs, counters.seconds)
 
-    def _end(self) -> str | None:
+    def _limit(self) -> str | None:
         """Which limit has been reached, in words."""
         settings, counters = self.settings, self.counters
         if settings.max_updates is not None and counters.update >= settings.max_updates:
@@ -231,81 +272,18 @@ class Trainer:
             return f"no better validation in {settings.patience}"
         return None
 
-    def _check_finite(self, window: _Window) -> None:
-        bad = window.first_not_finite()
-        if bad is None:
-            window.forget_updates()
-            return
-        if self.settings.precision == "float16" and self.workers.loss_scale > SMALLEST_LOSS_SCALE:
-            # An overflow: the update was skipped; the next one gets a smaller loss.
-            self.workers.loss_scale /= 2
-            window.forget_updates()
-            return
-        number = self.counters.update - len(window.updates) + bad + 1
-        path = self.folder / f"not-finite-{number}.npy"
-        np.save(path, window.updates[bad].pairs)
+
+@contextlib.contextmanager
+def _explaining_memory(settings: TrainingSettings) -> Iterator[None]:
+    """Turn a lack of memory into a UserError that says what to change."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        tokens = settings.micro_batch_tokens or settings.batch_tokens
         raise UserError(
-            f"the loss of update {number} is not finite; the numbers of its sentence pairs are in "
-            f"{path}",
-            where=str(self.folder),
-            mend="lower training.learning_rate or raise training.warmup_updates; "
-            "the last checkpoint is from before",
-        )
-
-
-class _Window:
-    """Sums over the updates since the last record."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-        self.cpu_started = time.process_time()
-        self.sums: list[LossSums] = []
-        self.norms: list[torch.Tensor] = []
-        self.updates: list[Update] = []
-        self.target_pieces = self.pieces = self.positions = 0
-        self._checked = 0
-
-    def add(self, update: Update, sums: LossSums, norm: torch.Tensor) -> None:
-        self.sums.append(sums)
-        self.norms.append(norm)
-        self.updates.append(update)
-        self.target_pieces += update.num_target_pieces
-        self.pieces += update.num_pieces
-        self.positions += update.num_positions
-
-    def first_not_finite(self) -> int | None:
-        """The place in ``updates`` of the first unchecked one whose loss or norm is not finite."""
-        losses = torch.stack([s.loss for s in self.sums[self._checked :]])
-        norms = torch.stack(self.norms[self._checked :])
-        bad = torch.nonzero(~(losses.isfinite() & norms.isfinite()))
-        return int(bad[0]) if len(bad) else None
-
-    def forget_updates(self) -> None:
-        """Let go of batches that were found to be finite."""
-        self.updates.clear()
-        self._checked = len(self.sums)
-
-    def record(self, counters: Counters, settings: TrainingSettings) -> TrainingRecord:
-        loss = float(torch.stack([s.loss for s in self.sums]).sum()) / self.target_pieces
-        nll = float(torch.stack([s.nll for s in self.sums]).sum()) / self.target_pieces
-        return TrainingRecord(
-            update=counters.update,
-            epoch=counters.position.epoch,
-            loss=loss,
-            perplexity=perplexity(nll),
-            learning_rate=learning_rate(settings, counters.update),
-            gradient_norm=float(torch.stack(self.norms).mean()),
-            target_pieces_per_second=self.target_pieces / (time.perf_counter() - self.started),
-            target_pieces_per_cpu_second=self.target_pieces
-            / max(1e-9, time.process_time() - self.cpu_started),
-            padding=1 - self.pieces / self.positions,
-            seconds=counters.seconds,
-            cpu_seconds=counters.cpu_seconds,
-        )
-
-
-def evaluation_copy(model: Transformer) -> Transformer:
-    """A model of the same shape for validation, to be given weights of its own."""
-    return copy.deepcopy(model).requires_grad_(False)
-
-
+            f"a batch of {settings.batch_tokens} tokens does not fit in memory",
+            mend=f"set training.micro_batch_tokens to less, such as {max(1, tokens // 2)}; "
+            "the result stays the same",
+        ) from error

@@ -91,17 +91,24 @@ class Optimizer:
             fused=True,
         )
         self.average = flat.values.clone() if settings.ema_decay is not None else None
+        on_host = flat.values.device.type == "cpu"
+        self._looks_before_step = on_host or settings.precision == "float16"
 
     def step(self, update: int, num_target_pieces: int, loss_scale: float = 1.0) -> Tensor:
         """Apply the summed gradients of ``num_target_pieces`` pieces, then clear them.
 
+        Args:
+            update: the update's number, counted from 1, which says the learning rate.
+            num_target_pieces: over all micro-batches; the gradient is divided by it once.
+            loss_scale: the factor by which the gradients are too large.
+
         Returns the gradient's norm before clipping, on the device. If it is not finite, nothing
-        is applied, as far as the host knows: on a GPU only float16 waits for the answer.
+        is applied; but a GPU waits for that answer in float16 only, where overflow is usual.
         """
         gradients = self.flat.gradients
         divisor = num_target_pieces * loss_scale
-        norm = torch.linalg.vector_norm(gradients) / divisor
-        if (norm.device.type == "cpu" or loss_scale != 1.0) and not bool(norm.isfinite()):
+        norm: Tensor = torch.linalg.vector_norm(gradients) / divisor
+        if self._looks_before_step and not bool(norm.isfinite()):
             gradients.zero_()
             return norm
         factor = torch.full_like(norm, 1 / divisor)
@@ -136,14 +143,14 @@ class Optimizer:
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of ``state``."""
+        """The inverse of ``state``; the tensors may be on another device."""
         self.flat.values.copy_(tensors["values"])
         if self.average is not None:
             self.average.copy_(tensors["average"])
         for number, parameter in enumerate(self._parameters):
             prefix = f"adam.{number}."
             self._adam.state[parameter] = {
-                name.removeprefix(prefix): tensor.clone()
+                name.removeprefix(prefix): tensor.to(parameter.device, copy=True)
                 for name, tensor in tensors.items()
                 if name.startswith(prefix)
             }

@@ -1,4 +1,4 @@
-"""What a training says while it runs: bars on a terminal, lines elsewhere, metrics as JSON lines."""
+"""What a training says while it runs: a bar on a terminal or lines, and metrics as JSON lines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from nmt.errors import UserError
+from nmt.files import explain_os_error, replacing_file
 from nmt.recipe.systems import TrainingSettings
 
 
@@ -22,23 +23,25 @@ class TrainingRecord:
     """Figures of the updates since the last record."""
 
     update: int
-    epoch: int
+    epochs: float
+    """Passes over the data that are done."""
     loss: float
     """Training loss a target piece, smoothing and all."""
     perplexity: float
     """``exp`` of the unsmoothed negative log-likelihood a target piece, under dropout."""
     learning_rate: float
     gradient_norm: float
+    """Mean Euclidean norm before clipping."""
     target_pieces_per_second: float
-    """Target pieces, no padding counted, a second of wall-clock time."""
+    """Target pieces, no padding counted, a second of wall-clock time, validation left out."""
     target_pieces_per_cpu_second: float
     """The same a second of processor time, all cores summed."""
     padding: float
     """Share of the computed positions that hold no piece."""
     seconds: float
-    """Wall-clock time of the training so far."""
+    """Wall-clock time of the training so far, validation included."""
     cpu_seconds: float
-    """Processor time of the training so far."""
+    """Processor time of the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,11 @@ class ValidationRecord:
     """Scores on the validation set."""
 
     update: int
-    epoch: int
+    epochs: float
     loss: float
     """Smoothed cross-entropy a target piece."""
     perplexity: float
+    """``exp`` of the unsmoothed negative log-likelihood a target piece."""
     scores: dict[str, float]
     """BLEU and chrF of beam-searched output."""
     value: float
@@ -63,29 +67,35 @@ class Reporter:
     """Shows and stores records; use as a context manager."""
 
     def __init__(
-        self,
-        folder: Path,
-        settings: TrainingSettings,
-        console: Console,
-        *,
-        update: int = 0,
+        self, folder: Path, settings: TrainingSettings, console: Console, *, update: int = 0
     ) -> None:
+        """Begin to report, or go on after ``update`` updates.
+
+        Args:
+            folder: where ``metrics.jsonl`` (and ``tensorboard/``) go. Records of later updates
+                that are there already belong to updates that a kill undid, and are taken back.
+            settings: say whether TensorBoard is wanted.
+            console: shows a bar if it is a terminal, else lines.
+            update: the number of updates done.
+
+        Raises UserError if TensorBoard is wanted and not installed, or metrics cannot be written.
+        """
         self._path = folder / "metrics.jsonl"
-        self._settings = settings
         self._console = console
-        self._bar: Progress | None = None
-        self._tensorboard = _tensorboard(folder / "tensorboard", update) if settings.tensorboard else None
         self._latest = ""
+        self._bar: Progress | None = None
+        self._tensorboard = (
+            _tensorboard(folder / "tensorboard", update) if settings.tensorboard else None
+        )
         _drop_later_records(self._path, update)
         if console.is_terminal:
             self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                TaskProgressColumn(),
-                TimeRemainingColumn(elapsed_when_finished=True),
+                TextColumn("{task.percentage:>3.0f} %", markup=False),
+                BarColumn(bar_width=20),
+                TextColumn("{task.description}", markup=False),
                 console=console,
             )
-            self._task = self._bar.add_task("training", total=1.0)
+            self._task = self._bar.add_task("", total=1.0)
 
     def __enter__(self) -> Reporter:
         if self._bar is not None:
@@ -93,7 +103,10 @@ class Reporter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
@@ -103,44 +116,43 @@ class Reporter:
     def training(self, record: TrainingRecord, done: float) -> None:
         """Report updates; ``done`` is the share of the training behind us, as far as is known."""
         self._write("training", record)
-        text = (
-            f"update {record.update}  epoch {record.epoch + 1}  loss {record.loss:.3f}  "
-            f"{record.target_pieces_per_second:,.0f} pieces/s"
-        )
+        left = time_left(record.seconds, done)
+        parts = [
+            f"update {record.update}",
+            f"epoch {record.epochs:.2f}",
+            f"loss {record.loss:.3f}",
+            f"{record.target_pieces_per_second:,.0f} pieces/s",
+        ]
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=f"{text}  {self._latest}")
-        else:
-            left = time_left(record.seconds, done)
-            self._console.print(
-                f"{text}  padding {100 * record.padding:.1f} %  norm {record.gradient_norm:.2f}"
-                + (f"  {left} left" if left else ""),
-                highlight=False,
-                soft_wrap=True,
-            )
+            shown = [*parts, *filter(None, (left and f"{left} left", self._latest))]
+            self._bar.update(self._task, completed=done, description="  ".join(shown))
+            return
+        parts += [f"padding {100 * record.padding:.1f} %", f"norm {record.gradient_norm:.2f}"]
+        self.say("  ".join([*parts, f"{left} left"] if left else parts))
 
     def validation(self, record: ValidationRecord) -> None:
         """Report a validation."""
         self._write("validation", record)
         scores = "".join(f"  {name} {value:.2f}" for name, value in record.scores.items())
         self._latest = f"valid perplexity {record.perplexity:.2f}{scores}"
-        self._console.print(
-            f"update {record.update}  {self._latest}{'  (best so far)' if record.is_best else ''}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        best = "  (best so far)" if record.is_best else ""
+        self.say(f"update {record.update}  {self._latest}{best}")
 
     def say(self, text: str) -> None:
-        """Print a line beside the bar."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        """Print a line, above the bar if there is one."""
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def _write(self, kind: str, record: TrainingRecord | ValidationRecord) -> None:
-        values = asdict(record)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, **values}) + "\n")
+        values = {"kind": kind, **asdict(record)}
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(_finite(values), allow_nan=False) + "\n")
+        except OSError as error:
+            raise explain_os_error(error, self._path) from error
         if self._tensorboard is not None:
-            scalars = {**values, **values.pop("scores", {})}
-            for name, value in scalars.items():
-                if name != "update" and math.isfinite(value):
+            scores = values.pop("scores", {})
+            for name, value in {**values, **scores}.items():
+                if name not in ("kind", "update") and math.isfinite(value):
                     self._tensorboard.add_scalar(f"{kind}/{name}", value, record.update)
 
 
@@ -164,6 +176,13 @@ def share_done(settings: TrainingSettings, update: int, epochs: float, seconds: 
     return min(1.0, max(shares))
 
 
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(below) for key, below in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _drop_later_records(path: Path, update: int) -> None:
     """Take back records of updates that a kill undid."""
     if not path.exists():
@@ -173,9 +192,10 @@ def _drop_later_records(path: Path, update: int) -> None:
         try:
             if json.loads(line)["update"] <= update:
                 kept.append(line)
-        except (ValueError, KeyError):  # the kill came in the middle of the line
+        except (ValueError, KeyError, TypeError):  # the kill came in the middle of the line
             continue
-    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    with replacing_file(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 def _tensorboard(folder: Path, update: int) -> Any:

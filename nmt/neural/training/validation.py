@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
 from nmt.corpus.text import TextPairs
 from nmt.corpus.tokenized import TokenizedBitext
+from nmt.errors import UserError
 from nmt.evaluation.scorer import Scorer
 from nmt.neural.kernels.cross_entropy import smoothed_cross_entropy
-from nmt.neural.packed import pack_batch
+from nmt.neural.packed import PackedBatch, pack_batch
 from nmt.neural.system import TransformerTranslator
-from nmt.neural.training.batches import BatchShape, pack_block
+from nmt.neural.training.packing import BatchShape, choose_room, pack_pairs
 from nmt.recipe.systems import TrainingSettings
 
 
@@ -27,50 +26,69 @@ class Validator:
         settings: TrainingSettings,
         shape: BatchShape,
         *,
+        max_positions: int,
         bleu_tokenizer: str,
         lowercase: bool,
     ) -> None:
+        """Pack the sentences of the loss, and analyse the references of the scores.
+
+        Args:
+            pairs: the validation set; the first ``validate_max_pairs`` of it are used.
+            tokenized: the same in pieces.
+            settings: how the model is trained.
+            shape: of the training's updates; batches here are like its micro-batches.
+            max_positions: longest sentence that the model takes. Longer ones have no part in the
+                loss; for the scores they are translated as any long line, in segments.
+            bleu_tokenizer: sacreBLEU's name of the tokenizer inside BLEU.
+            lowercase: score without regard to case.
+
+        Raises UserError if no pair is short enough.
+        """
         count = min(len(pairs), settings.validate_max_pairs or len(pairs))
-        self._settings = settings
+        self._smoothing = settings.label_smoothing
         self._sources = pairs.source[:count]
-        self._source_rows = [tokenized.source[i] for i in range(count)]
-        self._target_rows = [tokenized.target[i] for i in range(count)]
-        source_lengths = np.array([len(row) + 1 for row in self._source_rows])
-        target_lengths = np.array([len(row) + 1 for row in self._target_rows])
-        self._shape = BatchShape(
-            max(shape.source_positions, int(source_lengths.max())),
-            max(shape.target_positions, int(target_lengths.max())),
-            1,
-        )
-        self._batches = pack_block(source_lengths, target_lengths, self._shape)
         self._scorer = Scorer(
             [pairs.target[:count]], ["bleu", "chrf"], tokenizer=bleu_tokenizer, lowercase=lowercase
         )
+        source_lengths = tokenized.source.lengths[:count].astype(np.int64) + 1
+        target_lengths = tokenized.target.lengths[:count].astype(np.int64) + 1
+        fits = np.flatnonzero(np.maximum(source_lengths, target_lengths) <= max_positions)
+        if not len(fits):
+            raise UserError(
+                f"all validation pairs are longer than {max_positions} pieces",
+                mend="raise max_positions of the system",
+            )
+        source_lengths, target_lengths = source_lengths[fits], target_lengths[fits]
+        source_room = max(shape.micro_source_positions, int(source_lengths.max()))
+        target_room = max(shape.micro_target_positions, int(target_lengths.max()))
+        self._batches = [
+            pack_batch(
+                [tokenized.source[i] for i in fits[batch]],
+                [tokenized.target[i] for i in fits[batch]],
+                choose_room(source_lengths[batch].sum(), source_room),
+                choose_room(target_lengths[batch].sum(), target_room),
+            )
+            for batch in pack_pairs(source_lengths, target_lengths, source_room, target_room)
+        ]
 
-    @torch.no_grad()
     def loss(self, translator: TransformerTranslator) -> tuple[float, float]:
-        """Smoothed cross-entropy and plain negative log-likelihood a target piece, without dropout."""
+        """Smoothed cross-entropy and negative log-likelihood a target piece, without dropout."""
         model = translator.model
-        device = model.output.device
 
-        def batch_sums(rows: np.ndarray) -> tuple[float, float, int]:
-            batch = pack_batch(
-                [self._source_rows[i] for i in rows],
-                [self._target_rows[i] for i in rows],
-                self._shape.source_positions,
-                self._shape.target_positions,
-            )
-            on_device = batch.to(device)
+        # The mode belongs to the thread, so it is set in the workers.
+        @torch.inference_mode()
+        def batch_sums(batch: PackedBatch) -> tuple[float, float]:
+            batch = batch.to(model.output.device)
             loss, nll = smoothed_cross_entropy(
-                model(on_device), model.output, on_device.labels_T, self._settings.label_smoothing
+                model(batch), model.output, batch.labels_T, self._smoothing
             )
-            return float(loss), float(nll), batch.num_target_pieces
+            return float(loss), float(nll)
 
         sums = translator.map_parallel(batch_sums, self._batches)
-        pieces = sum(count for _, _, count in sums)
-        return sum(loss for loss, _, _ in sums) / pieces, sum(nll for _, nll, _ in sums) / pieces
+        pieces = sum(batch.num_target_pieces for batch in self._batches)
+        return sum(loss for loss, _ in sums) / pieces, sum(nll for _, nll in sums) / pieces
 
     def scores(self, translator: TransformerTranslator) -> dict[str, float]:
         """BLEU and chrF of the model's translations of the source text."""
-        hypotheses: Sequence[str] = [t.text for t in translator.translate(self._sources)]
+        hypotheses = [translation.text for translation in translator.translate(self._sources)]
         return {str(name): value for name, value in self._scorer.scores(hypotheses).items()}
