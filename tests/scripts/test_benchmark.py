@@ -1,13 +1,17 @@
-"""What the benchmarks share, and that stored results can be shown again."""
+"""What the benchmarks share, and their tables from stored results."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -94,23 +98,68 @@ def test_table() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("script", "known"),
-    [(bench_training, "nmt-train"), (bench_translation, "nmt-translate, start-up included")],
-)
-def test_stored_results_are_shown(
-    script: object, known: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name = script.__name__.rpartition(".")[2]  # type: ignore[attr-defined]
-    assert script.main(["--show", str(RESULTS / f"{name}.json")]) == 0  # type: ignore[attr-defined]
-    shown = capsys.readouterr().out
-    assert known in shown
-    assert "used by other processes" in shown
+AROUND: dict[str, Any] = {
+    "machine": {"processor": "Z80", "cores": 1, "torch": "2.13", "python": "3.11", "date": "1976"},
+    "load": {"wall_seconds": 9.0, "others": 0.25, "stolen": 0.0, "disturbed": True},
+}
+
+
+def shown(script: ModuleType, result: dict[str, Any], folder: Path) -> list[str]:
+    """What the script prints of a stored result."""
+    path = folder / "result.json"
+    path.write_text(json.dumps({**AROUND, **result}))
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert script.main(["--show", str(path)]) == 0
+    return printed.getvalue().splitlines()
+
+
+def test_training_table(tmp_path: Path) -> None:
+    def row(contender: str, cores: int, rate: float, clock: float, **more: object) -> Any:
+        return {
+            "contender": contender, "cores": cores, "target_pieces_per_cpu_second": rate,
+            "target_pieces_per_second": clock, **more,
+        }  # fmt: skip
+
+    first = {"padding": 0.011, "seconds_to_first_update": 4.21}
+    rows = [
+        row("nmt-train", 1, 3000.0, 2900.0, **first),
+        row("nmt-train", 2, 2950.0, 5510.0, **first),
+        {"contender": "matrix products", "cores": 1, "tuned": True, "flop_per_cpu_second": 2e11},
+        row("OpenNMT-py", 1, 1500.0, 1500.0, tuned=False),
+        {"contender": "Hugging Face Marian", "cores": 1, "tuned": False, "skipped": "not there"},
+    ]
+    lines = shown(bench_training, {"mflop_per_target_piece": 50.0, "rows": rows}, tmp_path)
+    cells = [line.split() for line in lines]
+    # 2e11 FLOP/s over 50 MFLOP a piece are 4,000 pieces a second.
+    assert ["nmt-train", "1", "3,000", "2,900", "75", "%", "1.00"] in cells
+    assert ["matrix", "products,", "tuned", "1", "4,000", "100", "%", "0.75"] in cells
+    assert ["OpenNMT-py", "1", "1,500", "1,500", "38", "%", "2.00"] in cells
+    assert "nmt-train on two cores: 1.90 times one core, by the clock" in lines
+    assert "left out: Hugging Face Marian: not there" in lines
+    assert "first update 4.2 s after the command, padding 1.1 % of positions" in "\n".join(lines)
+    assert "25.0 % of the machine" in lines[-1]
+    assert "DISTURBED" in lines[-1]
+
+
+def test_translation_table(tmp_path: Path) -> None:
+    nmt = {
+        "contender": "nmt", "tuned": False, "batch": 0, "cpu_seconds": [9.0, 10.0, 30.0],
+        "wall_seconds": [9.0, 20.0, 30.0], "bleu": 38.25, "signature": "nrefs:1", "same_beam": 1.0,
+        "same_greedy": 1.0,
+    }  # fmt: skip
+    peer = {**nmt, "contender": "peer", "batch": 64, "cpu_seconds": [20.0], "same_beam": 0.905}
+    missing = {"contender": "CTranslate2", "tuned": False, "skipped": "not there"}
+    result = {"lines": 1000, "beam": 5, "rows": [nmt, peer, missing]}
+    lines = shown(bench_translation, result, tmp_path)
+    cells = [line.split() for line in lines]
+    assert ["nmt", "own", "100.0", "50.0", "1.00", "38.25", "100.0", "%", "100.0", "%"] in cells
+    assert ["peer", "64", "50.0", "50.0", "2.00", "38.25", "100.0", "%", "90.5", "%"] in cells
+    assert "left out: CTranslate2: not there" in lines
 
 
 @pytest.mark.parametrize("script", [bench_translation, check_batch_independence])
-def test_a_model_is_needed(script: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_is_needed(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        script.main([])  # type: ignore[attr-defined]
+        script.main([])
     assert exit_.value.code == 2
     assert "MODEL" in capsys.readouterr().err
