@@ -188,8 +188,8 @@ class Trainer:
         searched = {name: score for name, score in scores.items() if name != "loss"}
         reporter.validation(
             ValidationRecord(
-                counters.update, counters.epochs, loss, perplexity(nll), searched, this.value, is_best,
-                counters.seconds, counters.cpu_seconds,
+                counters.update, counters.epochs, loss, perplexity(nll), searched, this.value,
+                is_best, counters.seconds, counters.cpu_seconds,
             )
         )  # fmt: skip
 
