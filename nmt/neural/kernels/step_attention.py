@@ -17,6 +17,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from nmt.neural.kernels.compiled import REORDER, compiled
+
 
 def step_self_attention_reference(
     q_RHE: Tensor, cache_TC2HE: Tensor, ancestors_RT: Tensor
@@ -42,7 +44,7 @@ def step_cross_attention_reference(
     return torch.einsum("rhs,rshe->rhe", weights_RHS, v_RSHE), weights_RHS.mean(dim=1)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
 def _self_loop(q: Any, cache: Any, ancestors: Any, heads: int, out: Any) -> None:
     rows, width = q.shape
     head = width // heads
@@ -74,10 +76,8 @@ def _self_loop(q: Any, cache: Any, ancestors: Any, heads: int, out: Any) -> None
                     out_r[e] += weight * v[e]
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _cross_loop(
-    q: Any, kv: Any, begin: Any, end: Any, heads: int, out: Any, weights: Any
-) -> None:
+@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
+def _cross_loop(q: Any, kv: Any, begin: Any, end: Any, heads: int, out: Any, weights: Any) -> None:
     rows, width = q.shape
     head = width // heads
     scale = q.dtype.type(1.0 / math.sqrt(head))
@@ -111,10 +111,6 @@ def _cross_loop(
                     out_r[e] += weight * v[e]
 
 
-def _compiled(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-
-
 def step_self_attention(q_RHE: Tensor, cache_TC2HE: Tensor, ancestors_RT: Tensor) -> Tensor:
     """Attend from each row's new position to its own history: [R, H, E].
 
@@ -123,7 +119,7 @@ def step_self_attention(q_RHE: Tensor, cache_TC2HE: Tensor, ancestors_RT: Tensor
         cache_TC2HE: keys and values by step and row, for at least T steps and any rows C.
         ancestors_RT: int64; at step t, row r's history is in row ``ancestors[r, t]``.
     """
-    if not _compiled(q_RHE):
+    if not compiled(q_RHE):
         return step_self_attention_reference(q_RHE, cache_TC2HE, ancestors_RT)
     rows, heads, _ = q_RHE.shape
     out = torch.empty_like(q_RHE, memory_format=torch.contiguous_format)
@@ -149,7 +145,7 @@ def step_cross_attention(
         end_R: int64, one past the last.
         weights: also return the attention weights, the mean over heads: [R, longest].
     """
-    if not _compiled(q_RHE):
+    if not compiled(q_RHE):
         mixed_RHE, weights_RS = step_cross_attention_reference(q_RHE, kv_M2HE, begin_R, end_R)
         return mixed_RHE, weights_RS if weights else None
     rows, heads, _ = q_RHE.shape

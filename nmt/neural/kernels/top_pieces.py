@@ -1,68 +1,102 @@
-"""The most probable pieces of each row of logits, with their log-probabilities.
+"""What search reads from logits: the most probable pieces, and what turns logits to probabilities.
 
-PyTorch's ``topk`` takes 10 us a row of 8,000 on one core, twice as long as the softmax. Here a row
-is read in blocks, and a block is looked into only if its greatest value beats the k-th best so far.
+PyTorch's ``topk`` takes 6 to 9 us a row of 8,000 on one core, twice as long as its softmax; the
+loop here takes 1. It first finds the greatest of each stripe of 32 logits that stand a fixed
+distance apart (neighbouring stripes in vectors, with no branches), and then looks only into those
+stripes whose greatest is among the k best: no others can hold one.
 
 Shapes: R rows, V pieces, K pieces kept.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
-_BLOCK = 64
+from nmt.neural.kernels.compiled import compiled
+
+_STRIPE = 32
+
+
+def log_sum_exp(logits_RV: Tensor) -> Tensor:
+    """``log sum exp`` of each row, [R, 1]: logits less this are log-probabilities.
+
+    By way of the softmax, which PyTorch computes with vectors, in half the time of its
+    ``logsumexp``: the greatest probability is ``exp(peak - log sum exp)``.
+    """
+    peak_R1 = logits_RV.amax(dim=-1, keepdim=True)
+    return peak_R1 - torch.softmax(logits_RV, dim=-1).amax(dim=-1, keepdim=True).log()
 
 
 def top_pieces_reference(logits_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The same in plain PyTorch."""
-    values, pieces = torch.topk(torch.log_softmax(logits_RV, dim=-1), count, dim=-1)
-    return values, pieces
+    """The same in plain PyTorch, except that among equal logits any may come first."""
+    missing = max(0, count - logits_RV.shape[1])
+    values_RK, pieces_RK = torch.topk(logits_RV, count - missing, dim=-1)
+    values_RK = F.pad(values_RK, (0, missing), value=-math.inf)
+    pieces_RK = F.pad(pieces_RK, (0, missing), value=-1)
+    return values_RK, pieces_RK.masked_fill(values_RK == -math.inf, -1)
 
 
-@njit(nogil=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(inline="always")
+def _insert(best: Any, which: Any, value: Any, piece: int) -> None:
+    """Put a value that is better than the last of the best in its place among them."""
+    place = len(best) - 1
+    while place > 0 and (
+        best[place - 1] < value or (best[place - 1] == value and which[place - 1] > piece)
+    ):
+        best[place] = best[place - 1]
+        which[place] = which[place - 1]
+        place -= 1
+    best[place] = value
+    which[place] = piece
+
+
+@njit(nogil=True, cache=True)
 def _select(x: Any, values: Any, pieces: Any) -> None:
     rows, size = x.shape
-    count = values.shape[1]
+    last = values.shape[1] - 1
+    least = x.dtype.type(-np.inf)
+    stripes = -(-size // _STRIPE)
+    peaks = np.empty(stripes, dtype=x.dtype)
     for r in range(rows):
-        row = x[r]
-        best = values[r]
-        which = pieces[r]
-        best[:] = x.dtype.type(-np.finfo(np.float32).max)
+        row, best, which = x[r], values[r], pieces[r]
+        peaks[:] = row[:stripes]
+        for start in range(stripes, size, stripes):
+            part = row[start : start + stripes]
+            for n in range(len(part)):
+                peaks[n] = part[n] if part[n] > peaks[n] else peaks[n]
+        best[:] = least
         which[:] = -1
-        for start in range(0, size, _BLOCK):
-            stop = min(start + _BLOCK, size)
-            peak = row[start]
-            for j in range(start, stop):
-                peak = max(peak, row[j])
-            if peak <= best[count - 1]:
-                continue
-            for j in range(start, stop):
-                if row[j] > best[count - 1]:
-                    place = count - 1
-                    while place > 0 and best[place - 1] < row[j]:
-                        best[place] = best[place - 1]
-                        which[place] = which[place - 1]
-                        place -= 1
-                    best[place] = row[j]
-                    which[place] = j
+        for n in range(stripes):
+            if peaks[n] > best[last]:
+                _insert(best, which, peaks[n], n)
+        bar = best[last]
+        best[:] = least
+        which[:] = -1
+        for n in range(stripes):
+            if peaks[n] >= bar and peaks[n] > least:
+                for piece in range(n, size, stripes):
+                    value = row[piece]
+                    # Stripes mix the order of pieces, and of equals the lower piece comes first.
+                    if value > best[last] or (value == best[last] and piece < which[last]):
+                        _insert(best, which, value, piece)
 
 
 def top_pieces(logits_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The ``count`` greatest log-probabilities of each row and their pieces, best first: [R, K].
+    """The ``count`` greatest logits of each row and their pieces, greatest first: [R, K] each.
 
-    The logits are spent: their memory is used for the softmax. Of equal logits the lower piece comes first. Places that the vocabulary does not fill hold
-    the least float32 and piece -1.
+    Of equal logits the lower piece comes first. A logit of -inf rules its piece out; places that
+    then stay empty hold -inf and piece -1.
     """
-    if logits_RV.device.type != "cpu" or logits_RV.dtype not in (torch.float32, torch.float64):
+    if not compiled(logits_RV):
         return top_pieces_reference(logits_RV, count)
-    values = logits_RV.new_empty(logits_RV.shape[0], count)
-    pieces = torch.empty(values.shape, dtype=torch.int64)
-    _select(logits_RV.numpy(), values.numpy(), pieces.numpy())
-    # log sum exp from the softmax, which PyTorch computes with vectors: p_max = exp(max - lse).
-    p_max_R = torch.softmax(logits_RV, dim=-1, out=logits_RV).amax(dim=-1, keepdim=True)
-    return values - values[:, :1] + p_max_R.log(), pieces
+    values_RK = logits_RV.new_empty(logits_RV.shape[0], count)
+    pieces_RK = torch.empty(values_RK.shape, dtype=torch.int64)
+    _select(logits_RV.contiguous().numpy(), values_RK.numpy(), pieces_RK.numpy())
+    return values_RK, pieces_RK

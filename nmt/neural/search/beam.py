@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.neural.kernels.top_pieces import top_pieces
+from nmt.neural.kernels.top_pieces import log_sum_exp, top_pieces
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.packed import pack_source
 from nmt.neural.search.limits import max_length, repeated_ngram_pieces, repeats_endlessly
@@ -96,8 +96,10 @@ def beam_search(
         if attention is not None:
             attention = attention.cpu()
             coverage = attention if coverage is None else coverage[parents] + attention
+        log_z_R1 = log_sum_exp(logits_RV)
         forbid(logits_RV, history, settings)
-        log_p_RC, piece_RC = (x.cpu().numpy() for x in top_pieces(logits_RV, beam + 1))
+        values_RC, pieces_RC = top_pieces(logits_RV, beam + 1)
+        log_p_RC, piece_RC = (values_RC - log_z_R1).cpu().numpy(), pieces_RC.cpu().numpy()
         # Any beam + 1 best of a sentence's rows hold its beam best that do not end.
         candidates = scores_BK[:, :, None] + log_p_RC.reshape(len(open_), beam, -1)
         flat_BC = candidates.reshape(len(open_), -1)

@@ -1,0 +1,83 @@
+"""Batches made ahead: the same ones, errors handed over, and no thread left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from nmt.neural.training.batches import Position, Update
+from nmt.neural.training.prefetch import prefetch
+
+
+def numbered(count: int | None = None, *, made: list[int] | None = None) -> Iterator[Update]:
+    """Empty updates that can be told apart; endless unless counted."""
+    number = 0
+    while count is None or number < count:
+        if made is not None:
+            made.append(number)
+        yield Update([], number, 0, 0, np.zeros(0, int), Position(), 0.0)
+        number += 1
+
+
+def threads() -> list[threading.Thread]:
+    """Threads of prefetching."""
+    return [thread for thread in threading.enumerate() if thread.name == "batches"]
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_same_updates_in_order(depth: int) -> None:
+    """All of them, and then an end."""
+    assert [u.num_target_pieces for u in prefetch(numbered(50), depth)] == list(range(50))
+    assert threads() == []
+
+
+@pytest.mark.parametrize("taken", [0, 1, 7])
+def test_closing_ends_the_thread(taken: int) -> None:
+    """Also while it waits for room, and before anything was taken."""
+    updates = prefetch(numbered())
+    for _ in range(taken):
+        next(updates)
+    updates.close()
+    assert threads() == []
+
+
+def test_it_stays_a_bounded_number_ahead() -> None:
+    """Batches of a large corpus must not pile up."""
+    made: list[int] = []
+    updates = prefetch(numbered(made=made), depth=3)
+    next(updates)
+    time.sleep(0.3)
+    assert len(made) <= 3 + 2
+    updates.close()
+
+
+def test_errors_reach_the_consumer_after_what_came_before() -> None:
+    """As they were raised, traceback and all."""
+
+    def failing() -> Iterator[Update]:
+        yield from numbered(2)
+        raise ValueError("the third")
+
+    updates = prefetch(failing())
+    assert [next(updates).num_target_pieces for _ in range(2)] == [0, 1]
+    with pytest.raises(ValueError, match="the third"):
+        next(updates)
+    assert threads() == []
+
+
+def test_making_overlaps_with_using() -> None:
+    """Ten of 20 ms each side take less than one after the other."""
+
+    def slow() -> Iterator[Update]:
+        for update in numbered(10):
+            time.sleep(0.02)
+            yield update
+
+    began = time.perf_counter()
+    for _ in prefetch(slow()):
+        time.sleep(0.02)
+    assert time.perf_counter() - began < 0.36
