@@ -6,7 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The first call of a compiled loop loads or compiles it, and the machine may be busy.
+hypothesis.settings.register_profile("nmt", deadline=None)
+hypothesis.settings.load_profile("nmt")
 
 
 @pytest.fixture(scope="session")

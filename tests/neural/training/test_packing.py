@@ -22,8 +22,8 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1
 
 def arrays(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     """Source and target lengths."""
-    both = np.array(pairs, dtype=np.int64)
-    return both[:, 0], both[:, 1]
+    source, target = zip(*pairs, strict=True)
+    return np.array(source), np.array(target)
 
 
 def together(groups: list[np.ndarray]) -> list[int]:
@@ -68,7 +68,9 @@ def test_updates_do_not_depend_on_micro_batches(
 ) -> None:
     """The room of an update is the same; the longest pair fits; parts are a multiple of workers."""
     source, target = arrays(pairs)
-    shape = choose_shape(source, target, batch_tokens=512, micro_batch_tokens=micro, workers=workers)
+    shape = choose_shape(
+        source, target, batch_tokens=512, micro_batch_tokens=micro, workers=workers
+    )
     one = choose_shape(source, target, batch_tokens=512, micro_batch_tokens=10**6, workers=1)
     assert (shape.source_positions, shape.target_positions) == (
         one.source_positions,
