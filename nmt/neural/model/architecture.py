@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nmt.errors import UserError
 from nmt.recipe.systems import TransformerSettings
@@ -12,6 +14,8 @@ from nmt.recipe.systems import TransformerSettings
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """Everything that determines the shapes and the function of a Transformer."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     encoder_layers: int
     decoder_layers: int
@@ -43,9 +47,17 @@ class Architecture:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Architecture:
-        """The inverse of ``to_json``."""
-        return cls(**values)
+    def from_json(cls, values: Any, *, where: str | None = None) -> Architecture:
+        """The inverse of ``to_json``. Raises UserError, naming ``where``, for other values."""
+        try:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            wrong = [".".join(map(str, e["loc"])) + ": " + e["msg"] for e in error.errors()]
+            raise UserError(
+                f"not the architecture of a Transformer: {'; '.join(wrong)}",
+                where=where,
+                mend="copy the model folder again, or take the version of nmt that wrote it",
+            ) from error
 
 
 def tiny() -> Architecture:
@@ -95,6 +107,12 @@ def design(
         source_vocabulary_size=source_vocabulary_size,
         target_vocabulary_size=target_vocabulary_size,
     )
+    if architecture.tied_embeddings == "all" and source_vocabulary_size != target_vocabulary_size:
+        raise UserError(
+            f"one table of embeddings cannot serve {source_vocabulary_size} source and "
+            f"{target_vocabulary_size} target pieces",
+            mend="set tied_embeddings to decoder, or tokenizer.joint to true",
+        )
     if architecture.width % architecture.heads:
         raise UserError(
             f"width {architecture.width} is not a multiple of heads {architecture.heads}",

@@ -6,7 +6,6 @@ There is no training mode: a forward pass drops out when it is given keys to do 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
@@ -101,7 +100,7 @@ class DecoderLayer(_Layer):
 
 
 class Transformer(nn.Module):
-    """Pieces to the decoder's last hidden states; the loss or the search multiplies by ``output``."""
+    """Pieces to the decoder's last hidden states; loss and search multiply them by ``output``."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
