@@ -103,23 +103,24 @@ def model_loss(
     model: Transformer,
     batch: PackedBatch,
     settings: TrainingSettings,
-    keys: DropoutKeys | None,
+    keys: DropoutKeys,
 ) -> tuple[Tensor, Tensor]:
-    """The batch's summed training loss and its plain negative log-likelihood."""
+    """The batch's summed training loss and its plain negative log-likelihood.
+
+    With R-Drop both are of two passes with masks of their own, in which each piece counts once.
+    """
     dtype = getattr(torch, settings.precision)
     device = batch.labels_T.device.type
     with torch.autocast(device, dtype=dtype, enabled=settings.precision != "float32"):
         hidden_TD = model(batch, keys)
         labels_T = batch.labels_T
-        r_drop = settings.r_drop if keys is not None else 0.0
-        if r_drop:
+        if settings.r_drop:
             hidden_TD = torch.cat((hidden_TD, model(batch, keys)))
             labels_T = torch.cat((labels_T, labels_T))
     loss, nll = smoothed_cross_entropy(
-        hidden_TD, model.output, labels_T, settings.label_smoothing, r_drop
+        hidden_TD, model.output, labels_T, settings.label_smoothing, settings.r_drop
     )
-    # Two passes over the same pieces count once.
-    return (loss / 2, nll / 2) if r_drop else (loss, nll)
+    return (loss / 2, nll / 2) if settings.r_drop else (loss, nll)
 
 
 def perplexity(nll_per_piece: float) -> float:

@@ -236,6 +236,6 @@ def test_the_loss_scale_cancels() -> None:
         optimizer.flat.gradients.normal_().mul_(scale)
         norm = optimizer.step(1, 7, scale)
         found.append((float(norm), optimizer.flat.values.clone()))
-    for norm, values in found[1:]:
-        assert norm == found[0][0]
-        assert torch.equal(values, found[0][1])
+    for other in found[1:]:
+        assert other[0] == found[0][0]
+        assert torch.equal(other[1], found[0][1])
