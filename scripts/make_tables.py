@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+
+TRAINING_RATE = "target_pieces_per_cpu_second"
 
 
 def results_table(folder: Path) -> list[str]:
@@ -37,23 +40,51 @@ def results_table(folder: Path) -> list[str]:
 def speed_table(folder: Path) -> list[str]:
     """Training and translation speed, of ours and of the peers measured in the same run."""
     lines: list[str] = []
-    for name, title, unit in (
-        ("bench_training", "Training", "target tokens a processor second"),
-        ("bench_translation", "Translation, beam 5", "sentences a second"),
-    ):
-        path = folder / f"{name}.json"
-        if path.exists():
-            lines += _speed_rows(json.loads(path.read_text(encoding="utf-8")), title, unit)
+    training, translation = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        for path in (folder / "bench_training.json", folder / "bench_translation.json")
+    )
+    if training:
+        flop = training["mflop_per_target_piece"] * 1e6
+        rates = [
+            (_name(row), row.get("flop_per_cpu_second", 0) / flop or row[TRAINING_RATE])
+            for row in training["rows"]
+            if "skipped" not in row and row["cores"] == 1
+        ]
+        lines += _speed_rows("Training", "target pieces a processor second", rates)
+    if translation:
+        rates = [
+            (
+                f"{_name(row)} (BLEU {row['bleu']:.1f})",
+                translation["lines"] / statistics.median(row["cpu_seconds"]),
+            )
+            for row in translation["rows"]
+            if "skipped" not in row
+        ]
+        unit = f"sentences a processor second, beam {translation['beam']}"
+        lines += _speed_rows("Translation", unit, rates)
+    for result in (training, translation):
+        if result:
+            machine = result["machine"]
+            lines.append(
+                f"Both on {machine['processor']}, torch {machine['torch']}, each side by side in one "
+                "run, on one core; the same model sizes for all."
+            )
+            break
     return lines
 
 
-def _speed_rows(result: dict[str, Any], title: str, unit: str) -> list[str]:
-    rows = [f"| {title}, one core | {unit} | ours is faster by |", "|---|---|---|"]
-    ours = next(row["value"] for row in result["table"] if row["name"] == "nmt")
-    for row in result["table"]:
-        ratio = "" if row["name"] == "nmt" else f"{ours / row['value']:.1f} x"
-        rows.append(f"| {row['label']} | {row['value']:,.0f} | {ratio} |")
-    return [*rows, "", f"Measured side by side on: {result['machine']}.", ""]
+def _name(row: dict[str, Any]) -> str:
+    return row["contender"] + (", tuned by us" if row.get("tuned") else "")
+
+
+def _speed_rows(title: str, unit: str, rates: list[tuple[str, float]]) -> list[str]:
+    ours = rates[0][1]
+    rows = [f"| {title} | {unit} | nmt is faster by |", "|---|---|---|"]
+    for number, (name, rate) in enumerate(rates):
+        ratio = "" if number == 0 else f"{ours / rate:.2f} x"
+        rows.append(f"| {name} | {rate:,.0f} | {ratio} |")
+    return [*rows, ""]
 
 
 def fill(text: str, tables: dict[str, list[str]]) -> str:
