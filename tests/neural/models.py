@@ -11,7 +11,8 @@ import torch
 
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.transformer import Transformer
-from nmt.tokenization.protocol import NUM_CONTROL_IDS
+from nmt.neural.packed import pack_batch
+from nmt.tokenization.protocol import EOS_ID, NUM_CONTROL_IDS
 
 SMALL = Architecture(
     encoder_layers=2,
@@ -58,3 +59,37 @@ def random_rows(
     """Rows of text pieces."""
     generator = np.random.default_rng(seed)
     return [generator.integers(NUM_CONTROL_IDS, vocabulary, length) for length in lengths]
+
+
+def constant_model(log_probabilities: Sequence[float], **changes: Any) -> Transformer:
+    """A model that predicts the same at every step, whatever the source and the history.
+
+    The last norm puts out 1 in its first column, whatever comes in, and the output embeddings
+    multiply that by the log-probabilities.
+    """
+    model = make_model(
+        tied_embeddings="none", target_vocabulary_size=len(log_probabilities), **changes
+    )
+    with torch.no_grad():
+        for parameter in model.decoder_norm.parameters():
+            parameter.zero_()
+        assert isinstance(model.decoder_norm, torch.nn.LayerNorm)
+        model.decoder_norm.bias[0] = 1.0
+        model.output.zero_()
+        model.output[:, 0] = torch.tensor(log_probabilities)
+    return model
+
+
+def next_log_probabilities(
+    model: Transformer, source: np.ndarray, target: Sequence[int]
+) -> torch.Tensor:
+    """Log-probabilities of the piece after each prefix of the target: [length + 1, V]."""
+    with torch.no_grad():
+        hidden = model(pack_batch([source], [np.array(target, dtype=np.int64)]))
+        return torch.log_softmax(hidden @ model.output.T, dim=-1)
+
+
+def log_probability(model: Transformer, source: np.ndarray, target: Sequence[int]) -> float:
+    """Log-probability of a target and its end, by one pass of the whole model."""
+    labels = torch.tensor([*target, EOS_ID])
+    return float(next_log_probabilities(model, source, target).gather(1, labels[:, None]).sum())

@@ -1,25 +1,28 @@
 """Beam search over a batch of sentences; those that are done leave the batch.
 
-Shapes: B sentences still searched, K hypotheses each (the beam), R = B * K rows, C candidates a row.
+Shapes: B sentences still searched, K hypotheses each (the beam; one at the first step), R = B * K
+rows, C candidates, T pieces said so far, S source positions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.neural.kernels.top_pieces import log_sum_exp, top_pieces
+from nmt.errors import UserError
+from nmt.neural.kernels.top_pieces import top_pieces
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.packed import pack_source
-from nmt.neural.search.limits import max_length, repeated_ngram_pieces, repeats_endlessly
+from nmt.neural.search.limits import allowed_log_probabilities, max_length, must_end
 from nmt.neural.search.steps import Steps
 from nmt.recipe.systems import SearchSettings
-from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID
 
-DEAD = np.float32(-1e9)
+DEAD = -np.inf
 """Score of a place in the beam that holds no hypothesis."""
 
 
@@ -32,27 +35,12 @@ class FoundPieces:
     score: float
     """Log-probability, normalised by length and coverage as the settings say."""
     log_probability: float
-    """Sum of the pieces' log-probabilities, the end included."""
-
-
-@dataclass(slots=True)
-class _Sentence:
-    """One sentence's finished hypotheses, and its limit."""
-
-    number: int
-    max_length: int
-    source_pieces: int
-    finished: list[FoundPieces] = field(default_factory=list)
-
-
-def length_normaliser(length: int, alpha: float) -> float:
-    """``((5 + n) / 6) ** alpha``: Wu et al. (2016), equation 14."""
-    return float(((5.0 + length) / 6.0) ** alpha)
+    """Sum of the model's log-probabilities of the pieces, the end included."""
 
 
 @torch.inference_mode()
 def beam_search(
-    model: Transformer, sources: list[np.ndarray], settings: SearchSettings, *, nbest: int = 1
+    model: Transformer, sources: Sequence[np.ndarray], settings: SearchSettings, *, nbest: int = 1
 ) -> list[list[FoundPieces]]:
     """The n best translations of each source, best first; at least one of each.
 
@@ -62,147 +50,123 @@ def beam_search(
 
     Args:
         model: the model.
-        sources: pieces of each source sentence, without its end; none may be empty.
+        sources: pieces of each source sentence, without its end.
         settings: beam, penalties and limits.
-        nbest: hypotheses wanted; at most the beam.
+        nbest: hypotheses wanted; the beam is at least as wide.
+
+    Raises:
+        UserError: the model predicts numbers that are none.
     """
+    if not sources:
+        return []
     beam = max(settings.beam, nbest)
-    device = model.output.device
-    limit = model.architecture.max_positions
-    open_ = [
-        _Sentence(number, max_length(len(source), settings, limit), len(source))
-        for number, source in enumerate(sources)
-    ]
-    sentences = list(open_)
-    steps = Steps(
-        model,
-        pack_source(sources).to(device),
-        max_rows=len(sources) * beam,
-        max_steps=max((s.max_length for s in open_), default=1),
+    source_pieces = np.array([len(source) for source in sources])
+    limits = np.array(
+        [max_length(n, settings, model.architecture.max_positions) for n in source_pieces]
     )
-    history = np.full((len(sources) * beam, 0), PAD_ID, dtype=np.int64)
-    pieces = np.full(len(sources) * beam, BOS_ID, dtype=np.int64)
-    parents = np.arange(len(sources) * beam)
-    # At first a beam holds a single hypothesis, the empty one.
-    scores_BK = np.full((len(sources), beam), DEAD, dtype=np.float32)
-    scores_BK[:, 0] = 0
-    coverage: Tensor | None = None
-    while open_:
-        numbers = np.repeat([sentence.number for sentence in open_], beam)
-        logits_RV, attention = steps.advance(
-            *(torch.from_numpy(x).to(device) for x in (pieces, parents, numbers)),
-            weights=settings.coverage_penalty > 0,
+    steps = Steps(model, sources, max_rows=len(sources) * beam, max_steps=limits.max())
+    finished = _Finished(len(sources), nbest)
+    # What is open: at first one hypothesis a sentence, which says nothing.
+    open_B = np.arange(len(sources))
+    score_BK = np.zeros((len(sources), 1))
+    parent_R = np.arange(len(sources))
+    piece_R = np.full(len(sources), BOS_ID)
+    history_RT = np.empty((len(sources), 0), dtype=np.int64)
+    coverage_RS = np.zeros((len(sources), source_pieces.max() + 1))
+    while len(open_B):
+        sentence_R = np.repeat(open_B, score_BK.shape[1])
+        logits_RV, attention_RS = steps.advance(
+            piece_R, parent_R, sentence_R, weights=settings.coverage_penalty > 0
         )
-        if attention is not None:
-            attention = attention.cpu()
-            coverage = attention if coverage is None else coverage[parents] + attention
-        log_z_R1 = log_sum_exp(logits_RV)
-        forbid(logits_RV, history, settings)
-        values_RC, pieces_RC = top_pieces(logits_RV, beam + 1)
-        log_p_RC, piece_RC = (values_RC - log_z_R1).cpu().numpy(), pieces_RC.cpu().numpy()
-        # Any beam + 1 best of a sentence's rows hold its beam best that do not end.
-        candidates = scores_BK[:, :, None] + log_p_RC.reshape(len(open_), beam, -1)
-        flat_BC = candidates.reshape(len(open_), -1)
-        order_BC = np.argsort(-flat_BC, axis=1, kind="stable")[:, : 2 * beam]
-        score_BC = np.take_along_axis(flat_BC, order_BC, axis=1)
-        width = log_p_RC.shape[1]
-        row_BC = order_BC // width + np.arange(len(open_))[:, None] * beam
-        next_BC = piece_RC[row_BC, order_BC % width]
-        kept_parents, kept_pieces, kept_scores, still_open = [], [], [], []
-        length = history.shape[1] + 1
-        for b, sentence in enumerate(open_):
-            chosen = _extend(
-                sentence, score_BC[b], row_BC[b], next_BC[b], history, length, beam, settings,
-                coverage,
-            )  # fmt: skip
-            if _is_done(sentence, chosen, length, nbest, settings):
-                continue
-            still_open.append(sentence)
-            for score, row, piece in chosen:
-                kept_scores.append(score)
-                kept_parents.append(row)
-                kept_pieces.append(piece)
-        open_ = still_open
-        parents = np.asarray(kept_parents, dtype=np.int64)
-        pieces = np.asarray(kept_pieces, dtype=np.int64)
-        scores_BK = np.asarray(kept_scores, dtype=np.float32).reshape(-1, beam)
-        history = np.concatenate((history[parents], pieces[:, None]), axis=1)
-    for sentence in sentences:
-        sentence.finished.sort(key=lambda found: -found.score)
-    return [sentence.finished[:nbest] for sentence in sentences]
+        ends_R = must_end(history_RT, source_pieces[sentence_R], limits[sentence_R])
+        log_p_RV = allowed_log_probabilities(logits_RV, history_RT, ends_R, settings)
+        penalty_R = np.zeros(len(sentence_R))
+        if attention_RS is not None:
+            coverage_RS = coverage_RS[parent_R]
+            coverage_RS[:, : attention_RS.shape[1]] += attention_RS.cpu().numpy()
+            penalty_R = settings.coverage_penalty * coverage(
+                coverage_RS, source_pieces[sentence_R] + 1
+            )
+        score_BC, row_BC, piece_BC = _best_candidates(score_BK, log_p_RV, beam)
+        ends_BC = piece_BC == EOS_ID
+        normaliser = length_normaliser(history_RT.shape[1] + 1, settings.length_penalty)
+        # An end that is not among the K best has better alternatives.
+        for b, c in np.argwhere(ends_BC[:, :beam] & (score_BC[:, :beam] > DEAD)):
+            row, log_probability = row_BC[b, c], float(score_BC[b, c])
+            score = log_probability / normaliser + float(penalty_R[row])
+            finished.add(open_B[b], FoundPieces(history_RT[row].tolist(), score, log_probability))
+        score_BC = np.where(ends_BC, DEAD, score_BC)
+        kept_BK = np.argsort(-score_BC, axis=1, kind="stable")[:, :beam]
+        score_BK, row_BK, piece_BK = (
+            np.take_along_axis(x, kept_BK, axis=1) for x in (score_BC, row_BC, piece_BC)
+        )
+        still_B = score_BK[:, 0] / normaliser > finished.bars(open_B)
+        open_B, score_BK = open_B[still_B], score_BK[still_B]
+        parent_R = row_BK[still_B].ravel()
+        piece_R = np.where(score_BK > DEAD, piece_BK[still_B], PAD_ID).ravel()
+        history_RT = np.concatenate((history_RT[parent_R], piece_R[:, None]), axis=1)
+    return finished.best()
 
 
-def forbid(logits_RV: Tensor, history: np.ndarray, settings: SearchSettings) -> None:
-    """Rule out control symbols and, where asked, repeated n-grams."""
-    logits_RV[:, [PAD_ID, BOS_ID, UNK_ID]] = float("-inf")
-    order = settings.no_repeat_ngram
-    if order:
-        for row, pieces in enumerate(history):
-            banned = repeated_ngram_pieces(pieces, order)
-            logits_RV[row, banned] = float("-inf")
+def length_normaliser(length: int, alpha: float) -> float:
+    """``((5 + n) / 6) ** alpha``: Wu et al. (2016), equation 14."""
+    return float(((5.0 + length) / 6.0) ** alpha)
 
 
-def _extend(
-    sentence: _Sentence,
-    scores: np.ndarray,
-    rows: np.ndarray,
-    pieces: np.ndarray,
-    history: np.ndarray,
-    length: int,
-    beam: int,
-    settings: SearchSettings,
-    coverage: Tensor | None,
-) -> list[tuple[float, int, int]]:
-    """File the candidates that end; return the beam of those that go on (score, row, piece)."""
-    going_on: list[tuple[float, int, int]] = []
-    for rank in range(len(scores)):
-        score, row, piece = float(scores[rank]), int(rows[rank]), int(pieces[rank])
-        if score <= DEAD / 2:
-            break
-        ends = piece == EOS_ID
-        if ends or length >= sentence.max_length:
-            # One that is cut at the limit counts as ended where it is.
-            if rank < beam:
-                found = history[row].tolist() + ([] if ends else [piece])
-                normalised = score / length_normaliser(length, settings.length_penalty)
-                if coverage is not None:
-                    normalised += _coverage(coverage[row], sentence, settings.coverage_penalty)
-                sentence.finished.append(FoundPieces(found, normalised, score))
-        elif not _loops(sentence, history[row], piece, length):
-            going_on.append((score, row, piece))
-            if len(going_on) == beam:
-                break
-    dead = (float(DEAD), int(rows[0]), PAD_ID)
-    return going_on + [dead] * (beam - len(going_on))
+def coverage(attention_RS: np.ndarray, length_R: np.ndarray) -> np.ndarray:
+    """``sum_s log(min(a_s, 1))`` over a source's positions: Wu et al. (2016), equation 14.
+
+    Args:
+        attention_RS: the attention that each source position has got so far, in sum.
+        length_R: source positions, the end included.
+    """
+    of_source_RS = np.arange(attention_RS.shape[1]) < length_R[:, None]
+    log_RS = np.log(np.clip(attention_RS, 1e-6, 1.0))
+    sums_R: np.ndarray = (log_RS * of_source_RS).sum(axis=1)
+    return sums_R
 
 
-def _loops(sentence: _Sentence, past: np.ndarray, piece: int, length: int) -> bool:
-    """Whether a hypothesis, already much longer than its source, repeats itself endlessly."""
-    if length <= 1.5 * sentence.source_pieces + 8:
-        return False
-    return bool(repeats_endlessly(np.append(past, piece), length))
+def _best_candidates(
+    score_BK: np.ndarray, log_p_RV: Tensor, beam: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each sentence's 2K best continuations, best first: score, row and piece, [B, C] each.
+
+    At most one of a row ends, so K of them go on (where there are that many).
+    """
+    sentences, width = score_BK.shape
+    values_RC, pieces_RC = (x.cpu().numpy() for x in top_pieces(log_p_RV, beam + 1))
+    score_BC = (score_BK[:, :, None] + values_RC.reshape(sentences, width, -1)).reshape(
+        sentences, -1
+    )
+    best_BC = np.argsort(-score_BC, axis=1, kind="stable")[:, : 2 * beam]
+    row_BC = best_BC // (beam + 1) + np.arange(sentences)[:, None] * width
+    piece_BC = pieces_RC[row_BC, best_BC % (beam + 1)]
+    return np.take_along_axis(score_BC, best_BC, axis=1), row_BC, piece_BC
 
 
-def _coverage(attention_S: Tensor, sentence: _Sentence, weight: float) -> float:
-    """``beta * sum_s log(min(attention to s, 1))``: Wu et al. (2016), equation 14."""
-    seen = attention_S[: sentence.source_pieces + 1].clamp(1e-6, 1.0)
-    return weight * float(seen.log().sum())
+class _Finished:
+    """The finished hypotheses of every sentence, best first."""
 
+    def __init__(self, sentences: int, nbest: int) -> None:
+        self._found: list[list[FoundPieces]] = [[] for _ in range(sentences)]
+        self._nbest = nbest
 
-def _is_done(
-    sentence: _Sentence,
-    going_on: list[tuple[float, int, int]],
-    length: int,
-    nbest: int,
-    settings: SearchSettings,
-) -> bool:
-    best_open = going_on[0][0]
-    if best_open <= DEAD / 2:
-        if not sentence.finished:
-            # Every continuation was ruled out: the empty translation is at least honest.
-            sentence.finished.append(FoundPieces([], float(DEAD), float(DEAD)))
-        return True
-    if len(sentence.finished) < nbest:
-        return False
-    bar = sorted((found.score for found in sentence.finished), reverse=True)[nbest - 1]
-    return best_open / length_normaliser(length, settings.length_penalty) <= bar
+    def add(self, sentence: int, found: FoundPieces) -> None:
+        """Put a hypothesis in its place."""
+        bisect.insort(self._found[sentence], found, key=lambda found: -found.score)
+
+    def bars(self, sentences: np.ndarray) -> np.ndarray:
+        """Scores that an open hypothesis of each sentence must beat to be among the n best."""
+        lists = (self._found[sentence] for sentence in sentences)
+        return np.array(
+            [found[self._nbest - 1].score if len(found) >= self._nbest else DEAD for found in lists]
+        )
+
+    def best(self) -> list[list[FoundPieces]]:
+        """The n best of every sentence. Raises UserError if there is a sentence without any."""
+        if not all(self._found):
+            raise UserError(
+                "the model's predictions are not numbers (NaN)",
+                mend="its training diverged: train it again, with a lower learning rate",
+            )
+        return [found[: self._nbest] for found in self._found]

@@ -1,0 +1,106 @@
+"""One step at a time gives what decoding the whole target gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.neural.model.attention import CrossAttention
+from nmt.neural.model.transformer import Transformer
+from nmt.neural.packed import pack, pack_source
+from nmt.neural.search.steps import Steps
+from nmt.tokenization.protocol import BOS_ID
+from tests.neural.models import make_model, next_log_probabilities, random_rows
+
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"norm_position": "post"},
+    {"norm": "rmsnorm", "activation": "swiglu"},
+    {"positions": "rotary", "activation": "gelu"},
+    {"positions": "learned", "decoder_layers": 1},
+    {"tied_embeddings": "none", "source_vocabulary_size": 29},
+]
+
+
+def walk(model: Transformer, lengths: list[int], rows: int, steps: int, tolerance: float) -> None:
+    """Go on from random rows with random pieces, the number of rows changing, and compare."""
+    generator = np.random.default_rng(5)
+    sources = random_rows(lengths)
+    state = Steps(model, sources, max_rows=rows, max_steps=steps)
+    sentences = generator.integers(0, len(sources), rows)
+    parents = np.arange(rows)
+    pieces = np.full(rows, BOS_ID)
+    histories: list[list[int]] = [[] for _ in range(rows)]
+    for step in range(steps):
+        logits, attention = state.advance(pieces, parents, sentences)
+        assert attention is None
+        assert state.step == step + 1
+        assert logits.shape == (len(pieces), len(model.output))
+        log_p = torch.log_softmax(logits, dim=-1)
+        for row in range(0, len(pieces), 3):
+            expected = next_log_probabilities(model, sources[sentences[row]], histories[row])[-1]
+            torch.testing.assert_close(log_p[row], expected, rtol=0, atol=tolerance)
+        # Some rows end, others are continued once or more.
+        parents = np.sort(generator.integers(0, len(pieces), max(1, len(pieces) - step % 2)))
+        pieces = generator.integers(4, 19, len(parents))
+        sentences = sentences[parents]
+        histories = [
+            [*histories[parent], int(piece)] for parent, piece in zip(parents, pieces, strict=True)
+        ]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_steps_are_the_full_decoding(changes: dict[str, Any]) -> None:
+    walk(make_model(dtype=torch.float64, **changes), [5, 1, 9], 11, 12, 1e-12)
+
+
+@torch.no_grad()
+def test_in_float32() -> None:
+    walk(make_model(), [5, 1, 9], 11, 12, 1e-5)
+
+
+@torch.no_grad()
+def test_longer_than_the_room_made_at_first_and_up_to_the_last_position() -> None:
+    walk(make_model(dtype=torch.float64), [3, 4], 3, 64, 1e-12)
+
+
+@torch.no_grad()
+def test_more_rows_than_are_computed_at_once() -> None:
+    walk(make_model(dtype=torch.float64), [3, 4, 2], 71, 4, 1e-12)
+
+
+@torch.no_grad()
+def test_attention_weights_are_those_of_the_last_layer() -> None:
+    """Against softmax(q k) of what flows into the last cross-attention of a full decoding."""
+    model = make_model(dtype=torch.float64)
+    sources, target = random_rows([3, 6]), [7, 5, 9]
+    state = Steps(model, sources, max_rows=2, max_steps=4)
+    rows = np.arange(2)
+    for step, piece in enumerate([BOS_ID, *target]):
+        _, weights = state.advance(np.full(2, piece), rows, rows, weights=True)
+        assert weights is not None
+        assert weights.shape == (2, 7)
+        for sentence, source in enumerate(sources):
+            expected = last_attention(model, source, target[:step])
+            width = len(source) + 1
+            torch.testing.assert_close(weights[sentence, :width], expected, rtol=0, atol=1e-12)
+            assert not weights[sentence, width:].any()
+
+
+def last_attention(model: Transformer, source: np.ndarray, target: list[int]) -> torch.Tensor:
+    """Mean over heads of the last position's attention to the source: [S]."""
+    attention = model.decoder[-1].get_submodule("cross_attention")
+    assert isinstance(attention, CrossAttention)
+    seen: list[torch.Tensor] = []
+    hook = attention.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[:2]))
+    packed = pack_source([source])
+    model.decode(pack([[BOS_ID, *target]]), model.encode(packed), packed)
+    hook.remove()
+    x, memory = seen
+    q, (k, _) = attention.project_queries(x), attention.project_memory(memory).unbind(1)
+    scores = torch.einsum("he,she->hs", q[-1], k) / q.shape[-1] ** 0.5
+    return torch.softmax(scores, dim=-1).mean(dim=0)
