@@ -23,7 +23,7 @@ from nmt.corpus.text import PairsWriter, TextPairs, hash_lines
 from nmt.errors import UserError
 from nmt.files import build_once, write_json
 
-_VERSION = 1
+_VERSION = 2
 """Raised when this package gives another result for the same input."""
 
 _REPORT = "report.json"
@@ -210,8 +210,21 @@ class _Preparation:
         if self._settings.test_overlap == "drop":
             drop(Drop.HELD_OUT, np.logical_or.reduce(list(known.values())))
         if self._settings.max_pairs is not None:
-            drop(Drop.LIMIT, np.cumsum(keep) > self._settings.max_pairs)
+            drop(Drop.LIMIT, ~_draw(pair_keys(*keys), keep, self._settings.max_pairs))
         return keep, dropped, overlap
+
+
+def _draw(keys: Keys, among: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """At most ``size`` of the rows of ``among``: those of the smallest keys.
+
+    Not the first ones, for many corpora are sorted, by length or by subject. The keys are hashes of
+    the text, so the same corpus gives the same pairs, and a smaller size gives some of a larger
+    one's: fit for a learning curve.
+    """
+    rows = np.flatnonzero(among)
+    drawn = np.zeros(len(keys), np.bool_)
+    drawn[rows[np.argsort(keys[rows], kind="stable")[:size]]] = True
+    return drawn
 
 
 _NO_KEYS: Keys = np.zeros(0, np.uint64)

@@ -109,4 +109,4 @@ class CorpusSettings(Settings):
     test_overlap: Literal["warn", "drop"] = "warn"
     """What to do with training pairs whose source or target is in the test or validation sets."""
     max_pairs: int | None = Field(default=None, ge=1)
-    """Use only the first pairs of the cleaned training data, for learning curves and trials."""
+    """Use only so many pairs of the cleaned training data, drawn by their hash; for trials."""

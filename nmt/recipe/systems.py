@@ -16,7 +16,7 @@ class TrainingSettings(Settings):
     batch_tokens: int = Field(default=4096, ge=1)
     """Target tokens an update, over all micro-batches."""
     micro_batch_tokens: int | None = Field(default=None, ge=1)
-    """Most positions (sentences times the longest) computed at once; null picks by device."""
+    """Target tokens computed at once; null picks by device. Less takes less memory, no more."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Probability mass spread evenly over the vocabulary (Szegedy et al. 2016)."""
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -39,8 +39,8 @@ class TrainingSettings(Settings):
     """Arithmetic of matrix products; weights and sums stay in float32."""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     """Decay an update of an exponential moving average of the weights, used from validation on."""
-    max_updates: int | None = Field(default=None, ge=1)
-    """Stop after so many updates."""
+    max_updates: int | None = Field(default=20_000, ge=1)
+    """Stop after so many updates; null leaves it to the other limits."""
     max_epochs: int | None = Field(default=None, ge=1)
     """Stop after so many passes over the training data."""
     max_minutes: float | None = Field(default=None, gt=0)
@@ -48,7 +48,7 @@ class TrainingSettings(Settings):
     validate_every: int = Field(default=500, ge=1)
     """Updates between two validations."""
     validate_metric: Literal["loss", "bleu", "chrf"] = "bleu"
-    """What ranks checkpoints and stops early; BLEU and chrF are of beam-searched output."""
+    """What ranks checkpoints and stops early; BLEU and chrF are of output searched each time."""
     validate_max_pairs: int | None = Field(default=None, ge=1)
     """Score only the first pairs of the validation set; null takes all."""
     patience: int | None = Field(default=None, ge=1)
@@ -154,7 +154,7 @@ class TransformerSettings(Settings):
     """Probability of skipping a decoder layer in training."""
     max_positions: int = Field(default=1024, ge=16)
     """Longest sequence in pieces, in training and in one search; longer input is split."""
-    training: TrainingSettings = TrainingSettings(max_updates=20_000)
+    training: TrainingSettings = TrainingSettings()
     """How it is trained."""
     search: SearchSettings = SearchSettings()
     """How it translates unless the command says otherwise."""

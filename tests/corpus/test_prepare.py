@@ -107,11 +107,20 @@ def test_held_out_sentences_in_training(work: Workplace, drop: bool) -> None:
     assert list(corpus.test["news-2016"].source) == ["in the test", "caf\u00e9"]
 
 
-def test_the_first_pairs_only(work: Workplace) -> None:
-    train = work.write("train", *[(f"word {n // 2}", f"Wort {n // 2}") for n in range(20)])
-    corpus = work.prepare(train=[train], valid=work.write("valid", ("a", "b")), max_pairs=4)
-    assert [source for source, *_ in rows(corpus)] == [f"word {n}" for n in range(4)]
-    assert corpus.report.dropped == {"duplicate": 10, "beyond max_pairs": 6}
+def test_so_many_pairs_only(work: Workplace) -> None:
+    """In their order; drawn, so that a sorted corpus does not give its beginning."""
+    train = work.write("train", *[(f"word {n // 2}", f"Wort {n // 2}") for n in range(400)])
+    drawn = {}
+    for size in (200, 100, 10):
+        corpus = work.prepare(train=[train], valid=work.write("valid", ("a", "b")), max_pairs=size)
+        drawn[size] = [int(source.split()[1]) for source, *_ in rows(corpus)]
+        assert drawn[size] == sorted(set(drawn[size]))
+        assert len(drawn[size]) == size
+        expected = {"duplicate": 200, "beyond max_pairs": 200 - size}
+        assert corpus.report.dropped == {name: n for name, n in expected.items() if n}
+    # Even over the corpus (99.5 on the average, 58 the deviation), and nested.
+    assert abs(sum(drawn[100]) / 100 - 99.5) < 3 * 58 / 10
+    assert set(drawn[10]) < set(drawn[100]) < set(drawn[200])
 
 
 def test_a_second_call_builds_nothing_and_a_change_builds_anew(work: Workplace) -> None:

@@ -137,7 +137,7 @@ def test_contradictions_are_reported_beside_wrong_values(recipe_file: Path) -> N
         "training: {max_updates: 100}",
         "width: 30\n    heads: 4\n    dropout: much\n"
         "    training: {max_updates: 100, average_checkpoints: 3, schedule: cosine}\n"
-        "  other: {kind: transformer, dropuot: 1, training: {seed: 2}}",
+        "  other: {kind: transformer, dropuot: 1, training: {max_updates: null}}",
     )
     change(recipe_file, "tokenizer: {", "tokenizer: {joint: false, vocabulary_size: 3, ")
     errors = problems(recipe_file)
@@ -149,7 +149,7 @@ def test_contradictions_are_reported_beside_wrong_values(recipe_file: Path) -> N
         "systems.transformer.dropout",
         "systems.transformer.training.max_updates",
         "systems.transformer.training.average_checkpoints",
-        "systems.other.training",
+        "systems.other.training.max_updates",
         "systems.other.dropuot",
     ]
     text = str(UserErrors(errors))
@@ -294,7 +294,7 @@ def test_overrides_take_the_place_of_settings(recipe_file: Path) -> None:
             "systems.transformer.search.beam=2",
             "systems.transformer.training.clip_norm=null",
             "systems.second={kind: transformer, preset: big}",
-            "systems.second.training={max_epochs: 3}",
+            "systems.second.training={max_epochs: 3, max_updates: null}",
             "corpus.train.1.weight=2",
             "corpus.train.4={kind: multi30k}",
             "corpus.max_pairs=10",
