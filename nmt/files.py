@@ -51,7 +51,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a new empty folder beside ``path``; it takes the place of ``path`` when the block ends well.
+    """Yield a new empty folder beside ``path``, which takes its place when the block ends well.
 
     Raises UserError if it cannot be written; ``path`` is then as it was.
     """
@@ -78,9 +78,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     with replacing_file(path) as temporary:
-        temporary.write_text(
-            json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def hash_value(value: Any) -> str:

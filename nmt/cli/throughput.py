@@ -7,11 +7,12 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from nmt.translator import Translation
+if TYPE_CHECKING:
+    from nmt.translator import Translation
 
 SECONDS_BETWEEN_REPORTS = 10.0
 
