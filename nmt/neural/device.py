@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from nmt.errors import UserError
 from nmt.neural import cpu
+from nmt.neural.cpu import available_cores
+
+__all__ = ["available_cores", "choose_device", "describe", "prepare"]
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called ``auto``, ``cpu`` or ``cuda``; raises UserError if it is not there."""
+    """The device called ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises UserError if it is not there, or if nothing is called so.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(
-            "there is no CUDA device that PyTorch can use",
-            mend="use --device cpu, or install a PyTorch with CUDA and its driver",
-        )
-    return torch.device(name)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"there is no device called {name}", mend="choose auto, cpu or cuda")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not count:
+            raise UserError(
+                "there is no CUDA device that PyTorch can use",
+                mend="use --device cpu, or install a PyTorch with CUDA and its driver",
+            )
+        if (device.index or 0) >= count:
+            raise UserError(
+                f"there is no device {name}", mend=f"the last of the {count} is cuda:{count - 1}"
+            )
+    return device
 
 
 def prepare(device: torch.device) -> int:
@@ -45,4 +56,5 @@ def describe(device: torch.device) -> str:
     """The device in words, for the record of a training."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{available_cores()} CPU cores"
+    cores = available_cores()
+    return f"{cores} CPU core{'s' if cores > 1 else ''}"

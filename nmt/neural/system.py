@@ -11,6 +11,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from pydantic import ValidationError
 
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
@@ -26,6 +27,8 @@ from nmt.translator import Hypothesis, Translator
 
 WEIGHTS: Final = "model.safetensors"
 TOKENIZER: Final = "tokenizer"
+
+_COPY_AGAIN: Final = "copy the model folder again from where it came, or train again"
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -89,11 +92,10 @@ class TransformerTranslator(Translator):
                 return sample(self.model, part, settings, options.sampling, count=options.nbest)
             return beam_search(self.model, part, settings, nbest=options.nbest)
 
-        parts = [sources[number :: self._workers] for number in range(self._workers)]
-        parts = [part for part in parts if part]
-        results = self.map_parallel(work, parts)
-        # Source i went to part i % workers.
-        return [results[i % len(parts)][i // len(parts)] for i in range(len(sources))]
+        # Source i goes to part i % workers: sources come sorted by length, so parts are alike.
+        parts = [sources[first :: self._workers] for first in range(self._workers)]
+        results = self.map_parallel(work, [part for part in parts if part])
+        return [results[i % self._workers][i // self._workers] for i in range(len(sources))]
 
     def map_parallel(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
         """``[work(item) for item in items]``, with as many at a time as there are workers."""
@@ -115,39 +117,62 @@ def load_weights(model: Transformer, path: Path) -> None:
         tensors = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(
-            f"cannot be read as weights: {error}", where=str(path), mend="copy the model again"
+            f"cannot be read as weights: {error}", where=str(path), mend=_COPY_AGAIN
         ) from error
-    parameters = dict(model.named_parameters())
-    wrong = [
-        name
-        for name in parameters.keys() | tensors.keys()
-        if name not in parameters
-        or name not in tensors
-        or parameters[name].shape != tensors[name].shape
-    ]
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wrong = sorted(
+        name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name)
+    )
     if wrong:
+        examples = "; ".join(
+            f"{name} is {_in_words(found.get(name))}, not {_in_words(shapes.get(name))}"
+            for name in wrong[:3]
+        )
         raise UserError(
-            f"weights do not fit the model's settings: {', '.join(sorted(wrong)[:3])}",
+            f"{len(wrong)} weights do not fit the model's settings: {examples}",
             where=str(path),
-            mend="copy the model folder again, whole",
+            mend=_COPY_AGAIN,
         )
     with torch.no_grad():
-        for name, parameter in parameters.items():
+        for name, parameter in model.named_parameters():
             parameter.copy_(tensors[name])
 
 
+def _in_words(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else " x ".join(map(str, shape)) or "a number"
+
+
 def load_transformer(folder: ModelFolder, device_name: str) -> TransformerTranslator:
-    """Open a model folder of kind ``transformer``."""
+    """Open a model folder of kind ``transformer``.
+
+    Raises UserError if the device is not there, or if something in the folder is damaged.
+    """
+    where = str(folder.path)
+    architecture = Architecture.from_json(folder.settings.get("architecture"), where=where)
+    try:
+        search = SearchSettings.model_validate(folder.settings.get("search"))
+    except ValidationError as error:
+        raise UserError(
+            f"not the settings of a search: {error}", where=where, mend=_COPY_AGAIN
+        ) from error
+    tokenizers = TokenizerPair.load(folder.path / TOKENIZER)
+    sizes = (architecture.source_vocabulary_size, architecture.target_vocabulary_size)
+    pieces = (tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size)
+    if sizes != pieces:
+        raise UserError(
+            f"the model is of {sizes} source and target pieces, its tokenizers of {pieces}",
+            where=where,
+            mend=_COPY_AGAIN,
+        )
     device = choose_device(device_name)
     workers = prepare(device)
-    architecture = Architecture.from_json(folder.settings["architecture"])
     model = Transformer(architecture)
     load_weights(model, folder.file(WEIGHTS))
-    model.to(device)
     return TransformerTranslator(
-        model,
-        TokenizerPair.load(folder.path / TOKENIZER),
-        SearchSettings.model_validate(folder.settings["search"]),
+        model.to(device),
+        tokenizers,
+        search,
         source_language=folder.source_language,
         target_language=folder.target_language,
         workers=workers,

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.neural import cpu
+from nmt.neural.cpu import available_cores, choose_matrix_library, keep_freed_memory
+
+
+@pytest.fixture(autouse=True)
+def unchanged_precision() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def relative_error() -> float:
+    left, right = torch.randn(300, 200), torch.randn(200, 400)
+    exact = left.double() @ right.double()
+    return float((left @ right - exact).norm() / exact.norm())
+
+
+def test_the_chosen_product_is_a_true_float32_one() -> None:
+    choice = choose_matrix_library()
+    assert torch.get_float32_matmul_precision() == choice
+    assert relative_error() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"highest": 1.0, "high": 1.0, "medium": 0.4}, "medium"),
+        ({"highest": 1.0, "high": 0.4, "medium": 0.4}, "high"),
+        ({"highest": 1.0, "high": 0.95, "medium": 0.9}, "highest"),
+        ({"highest": 1.0, "high": 2.0, "medium": 3.0}, "highest"),
+    ],
+)
+def test_a_way_is_taken_only_if_it_is_clearly_quicker(
+    times: dict[str, float], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        cpu, "_seconds", lambda left, right: times[torch.get_float32_matmul_precision()]
+    )
+    assert choose_matrix_library() == expected
+    assert torch.get_float32_matmul_precision() == expected
+
+
+def test_a_product_that_rounds_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of processors whose oneDNN computes in bfloat16 when it is allowed to."""
+    exact = torch.Tensor.__matmul__
+
+    def rounding(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        if left.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium":
+            return exact(left.bfloat16().float(), right.bfloat16().float())
+        return exact(left, right)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", rounding)
+    quick = {"highest": 1.0, "high": 1.0, "medium": 0.1}
+    monkeypatch.setattr(
+        cpu, "_seconds", lambda left, right: quick[torch.get_float32_matmul_precision()]
+    )
+    assert choose_matrix_library() == "highest"
+
+
+def test_memory_is_still_given_after_the_allocator_was_told_to_keep_it() -> None:
+    keep_freed_memory()
+    assert float(torch.ones(1 << 22).sum()) == 1 << 22
+
+
+AFFINITY = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, AFFINITY),
+        ({"cpu.max": "max 100000\n"}, AFFINITY),
+        ({"cpu.max": "100000 100000\n"}, 1),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "190000 100000\n"}, 1),
+        ({"cpu.max": "99900000 100000\n"}, AFFINITY),
+        ({"cpu.max": "nonsense\n"}, AFFINITY),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, AFFINITY),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+    ],
+)
+def test_cores_are_those_of_the_container(
+    files: dict[str, str], expected: int, tmp_path: Path
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert available_cores(tmp_path) == expected

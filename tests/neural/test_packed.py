@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.neural.packed import Packed, pack, pack_batch, pack_source
+from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID
+
+ROWS = st.lists(st.lists(st.integers(4, 99), max_size=6), max_size=5)
+
+
+def unpack(packed: Packed) -> list[list[int]]:
+    offsets = packed.offsets.tolist()
+    pieces = packed.pieces_N.tolist()
+    return [pieces[begin:end] for begin, end in itertools.pairwise(offsets)]
+
+
+@given(ROWS, st.integers(0, 4))
+def test_what_is_packed_can_be_unpacked(rows: list[list[int]], spare: int) -> None:
+    total = sum(map(len, rows))
+    packed = pack(rows, total + spare)
+    assert unpack(packed) == rows
+    assert packed.pieces_N.tolist()[total:] == [PAD_ID] * spare
+    expected = [position for row in rows for position in range(len(row))] + [0] * spare
+    assert packed.positions_N.tolist() == expected
+    assert packed.pieces_N.dtype == packed.positions_N.dtype == torch.int64
+    assert packed.offsets.dtype == torch.int32
+    assert len(pack(rows).pieces_N) == total
+
+
+@given(ROWS)
+def test_sources_are_closed(rows: list[list[int]]) -> None:
+    assert unpack(pack_source([np.array(row) for row in rows])) == [[*row, EOS_ID] for row in rows]
+
+
+@given(st.lists(st.tuples(*[st.lists(st.integers(4, 99), max_size=6)] * 2), max_size=5))
+def test_each_label_is_the_piece_after_its_input(pairs: list[tuple[list[int], list[int]]]) -> None:
+    sources = [np.array(source, dtype=np.int64) for source, _ in pairs]
+    targets = [np.array(target, dtype=np.int64) for _, target in pairs]
+    batch = pack_batch(sources, targets, 40, 50)
+    assert unpack(batch.source) == [[*source, EOS_ID] for source, _ in pairs]
+    assert unpack(batch.target) == [[BOS_ID, *target] for _, target in pairs]
+    labels = Packed(batch.labels_T, batch.target.positions_N, batch.target.offsets)
+    assert unpack(labels) == [[*target, EOS_ID] for _, target in pairs]
+    assert int((batch.labels_T != PAD_ID).sum()) == batch.num_target_pieces
+    assert len(batch.source.pieces_N) == 40
+    assert len(batch.target.pieces_N) == len(batch.labels_T) == 50
+
+
+def test_what_does_not_fit_is_our_own_mistake() -> None:
+    with pytest.raises(AssertionError, match="3 pieces do not fit in 2"):
+        pack([[4, 5, 6]], 2)
+
+
+def test_moving_keeps_everything() -> None:
+    batch = pack_batch([np.array([4])], [np.array([5, 6])])
+    moved = batch.to(torch.device("cpu"))
+    assert unpack(moved.source) == unpack(batch.source)
+    assert unpack(moved.target) == unpack(batch.target)
+    assert torch.equal(moved.labels_T, batch.labels_T)
+    assert moved.num_target_pieces == 3
+    assert batch.to(torch.device("meta")).labels_T.device.type == "meta"
