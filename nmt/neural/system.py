@@ -46,8 +46,23 @@ class TransformerTranslator(Translator):
         source_language: str,
         target_language: str,
         workers: int,
+        max_source_pieces: int | None = None,
     ) -> None:
+        """Make a translator.
+
+        Args:
+            model: the model.
+            tokenizers: its tokenizers.
+            settings: how to search unless a call says otherwise.
+            source_language: language code of the text that it takes.
+            target_language: language code of the text that it gives.
+            workers: searches side by side.
+            max_source_pieces: longest source, its end included, to be searched at once; none takes
+                half of the model's positions, so that the output has room to be longer.
+        """
         self.model = model
+        positions = model.architecture.max_positions
+        self._max_source_pieces = min(max_source_pieces or positions // 2, positions - 1)
         self.tokenizers = tokenizers
         self.settings = settings
         self.source_language = source_language
@@ -58,8 +73,8 @@ class TransformerTranslator(Translator):
 
     @property
     def max_segment_pieces(self) -> int:
-        """Longest source that leaves the output room to be longer, EOS included."""
-        return max(1, self.model.architecture.max_positions // 2 - 1)
+        """Longest source that is searched at once, without its end."""
+        return max(1, self._max_source_pieces - 1)
 
     def count_pieces(self, segments: Sequence[str]) -> list[int]:
         """Source pieces of each segment."""
@@ -176,4 +191,5 @@ def load_transformer(folder: ModelFolder, device_name: str) -> TransformerTransl
         source_language=folder.source_language,
         target_language=folder.target_language,
         workers=workers,
+        max_source_pieces=folder.settings.get("max_source_pieces"),
     )

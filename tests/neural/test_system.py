@@ -232,6 +232,27 @@ def test_long_input_is_split_so_that_it_fits(model: Transformer, tokenizers: Tok
     assert translation.num_source_pieces > 2 * limit
 
 
+def test_input_longer_than_training_saw_is_split(
+    model: Transformer, tokenizers: TokenizerPair
+) -> None:
+    translator = TransformerTranslator(
+        model, tokenizers, SearchSettings(), source_language="en", target_language="de",
+        workers=1, max_source_pieces=9,
+    )  # fmt: skip
+    assert translator.max_segment_pieces == 8
+    searched: list[int] = []
+    search = translator.search_pieces
+
+    def noting(sources: Any, options: SearchOptions) -> Any:
+        searched.extend(len(source) for source in sources)
+        return search(sources, options)
+
+    translator.search_pieces = noting  # type: ignore[method-assign]
+    translator.translate([" ".join(TEXT)])
+    assert len(searched) > 1
+    assert max(searched) <= 8
+
+
 # --- model folders
 
 
