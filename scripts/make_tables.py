@@ -15,7 +15,7 @@ TRAINING_RATE = "target_pieces_per_cpu_second"
 def results_table(folder: Path) -> list[str]:
     """One row for each test set of each kept training."""
     rows = [
-        "| recipe | system | test set | BLEU (95 % interval) | chrF2 | parameters | trained on | time |",
+        "| recipe | system | test set | BLEU (95 %) | chrF2 | parameters | trained on | time |",
         "|---|---|---|---|---|---|---|---|",
     ]
     signatures = set()
@@ -67,15 +67,15 @@ def speed_table(folder: Path) -> list[str]:
         if result:
             machine = result["machine"]
             lines.append(
-                f"Both on {machine['processor']}, torch {machine['torch']}, each side by side in one "
-                "run, on one core; the same model sizes for all."
+                f"Each side by side in one run on one core of {machine['processor']}, "
+                f"torch {machine['torch']}; the same model sizes for all."
             )
             break
     return lines
 
 
 def _name(row: dict[str, Any]) -> str:
-    return row["contender"] + (", tuned by us" if row.get("tuned") else "")
+    return str(row["contender"]) + (", tuned by us" if row.get("tuned") else "")
 
 
 def _speed_rows(title: str, unit: str, rates: list[tuple[str, float]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.small_corpus import write_corpus
 
 # The first call of a compiled loop loads or compiles it, and the machine may be busy.
 hypothesis.settings.register_profile("nmt", deadline=None)
@@ -49,6 +52,26 @@ def read_only_disk(tmp_path: Path) -> Iterator[Path]:
     """An empty disk that cannot be written to, not even by root."""
     with _mounted(tmp_path / "read-only-disk", "size=1m,ro") as disk:
         yield disk
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which a small recipe was run, and what was said; not to be changed.
+
+    The model is in ``runs/small/small``.
+    """
+    from rich.console import Console
+
+    from nmt.recipe import read_recipe
+    from nmt.run import Run, train_systems
+    from nmt.stopping import StopRequest
+
+    folder = tmp_path_factory.mktemp("trained")
+    recipe = read_recipe(str(write_corpus(folder)))
+    out = io.StringIO()
+    run = Run(recipe, folder / "runs", "cpu", Console(file=out, width=60), StopRequest())
+    train_systems(run, ["small"])
+    return folder, out.getvalue()
 
 
 @contextlib.contextmanager
