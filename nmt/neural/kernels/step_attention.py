@@ -1,10 +1,11 @@
 """Attention of one new position a row to what came before it: the inner step of search.
 
-A row's keys and values are written once and never moved. Which earlier rows a hypothesis continues
-is told by a small table of row numbers, so reordering a beam copies integers, not caches; and the
-rows of one sentence share the keys and values of its memory.
+A row's keys and values are written once, in a place of their own, and never moved. Where those of a
+hypothesis' history are is told by a small table of places, so reordering a beam copies integers,
+not keys and values; and the rows of one sentence share the keys and values of its memory.
 
-Shapes: R rows (hypotheses), T steps so far, M packed memory positions, H heads, E head width.
+Shapes: R rows (hypotheses), T steps so far, P places, M packed memory positions, S source
+positions, H heads, E head width.
 """
 
 from __future__ import annotations
@@ -20,12 +21,9 @@ from torch import Tensor
 from nmt.neural.kernels.compiled import REORDER, compiled
 
 
-def step_self_attention_reference(
-    q_RHE: Tensor, cache_TC2HE: Tensor, ancestors_RT: Tensor
-) -> Tensor:
+def step_self_attention_reference(q_RHE: Tensor, kv_P2HE: Tensor, places_RT: Tensor) -> Tensor:
     """The same in plain PyTorch, gathering every row's history: [R, H, E]."""
-    steps = torch.arange(ancestors_RT.shape[1], device=q_RHE.device)
-    k_RTHE, v_RTHE = cache_TC2HE[steps, ancestors_RT].unbind(2)
+    k_RTHE, v_RTHE = kv_P2HE[places_RT].unbind(2)
     scores_RHT = torch.einsum("rhe,rthe->rht", q_RHE, k_RTHE) * q_RHE.shape[-1] ** -0.5
     return torch.einsum("rht,rthe->rhe", torch.softmax(scores_RHT, dim=-1), v_RTHE)
 
@@ -45,92 +43,71 @@ def step_cross_attention_reference(
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
-def _self_loop(q: Any, cache: Any, ancestors: Any, heads: int, out: Any) -> None:
-    rows, width = q.shape
-    head = width // heads
-    steps = ancestors.shape[1]
-    scale = q.dtype.type(1.0 / math.sqrt(head))
-    p = np.empty(steps, dtype=q.dtype)
-    for r in range(rows):
-        for h in range(heads):
-            at = h * head
-            q_r = q[r, at : at + head]
-            peak = q.dtype.type(-np.inf)
-            for t in range(steps):
-                k = cache[t, ancestors[r, t], at : at + head]
-                s = q.dtype.type(0)
-                for e in range(head):
-                    s += q_r[e] * k[e]
-                p[t] = s * scale
-                peak = max(peak, p[t])
-            total = q.dtype.type(0)
-            for t in range(steps):
-                p[t] = math.exp(p[t] - peak)
-                total += p[t]
-            out_r = out[r, at : at + head]
-            out_r[:] = 0
-            for t in range(steps):
-                weight = p[t] / total
-                v = cache[t, ancestors[r, t], width + at : width + at + head]
-                for e in range(head):
-                    out_r[e] += weight * v[e]
-
-
-@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
-def _cross_loop(q: Any, kv: Any, begin: Any, end: Any, heads: int, out: Any, weights: Any) -> None:
+def _attend(q: Any, kv: Any, places: Any, counts: Any, heads: int, out: Any, mean: Any) -> None:
+    """Row r attends to the first ``counts[r]`` of its places; ``mean`` may have no rows."""
     rows, width = q.shape
     head = width // heads
     scale = q.dtype.type(1.0 / math.sqrt(head))
-    p = np.empty(max(1, np.max(end - begin)), dtype=q.dtype)
-    share = q.dtype.type(1.0 / heads)
+    p = np.empty((heads, places.shape[1]), dtype=q.dtype)
     for r in range(rows):
-        count = end[r] - begin[r]
-        for h in range(heads):
-            at = h * head
-            q_r = q[r, at : at + head]
-            peak = q.dtype.type(-np.inf)
-            for j in range(count):
-                k = kv[begin[r] + j, at : at + head]
+        count = counts[r]
+        # All heads of a place before the next: what comes from far memory comes in one piece.
+        for t in range(count):
+            k = kv[places[r, t]]
+            for h in range(heads):
+                q_h, k_h = q[r, h * head : (h + 1) * head], k[h * head : (h + 1) * head]
                 s = q.dtype.type(0)
                 for e in range(head):
-                    s += q_r[e] * k[e]
-                p[j] = s * scale
-                peak = max(peak, p[j])
+                    s += q_h[e] * k_h[e]
+                p[h, t] = s * scale
+        for h in range(heads):
+            peak = q.dtype.type(-np.inf)
+            for t in range(count):
+                peak = max(peak, p[h, t])
             total = q.dtype.type(0)
-            for j in range(count):
-                p[j] = math.exp(p[j] - peak)
-                total += p[j]
-            out_r = out[r, at : at + head]
-            out_r[:] = 0
-            for j in range(count):
-                weight = p[j] / total
-                if weights.shape[0] > 0:
-                    weights[r, j] += weight * share
-                v = kv[begin[r] + j, width + at : width + at + head]
+            for t in range(count):
+                p[h, t] = math.exp(p[h, t] - peak)
+                total += p[h, t]
+            share = q.dtype.type(1) / total
+            for t in range(count):
+                p[h, t] *= share
+        out_r = out[r]
+        out_r[:] = 0
+        for t in range(count):
+            v = kv[places[r, t], width:]
+            for h in range(heads):
+                out_h, v_h = out_r[h * head : (h + 1) * head], v[h * head : (h + 1) * head]
+                weight = p[h, t]
                 for e in range(head):
-                    out_r[e] += weight * v[e]
+                    out_h[e] += weight * v_h[e]
+        if len(mean) > 0:
+            for t in range(count):
+                for h in range(heads):
+                    mean[r, t] += p[h, t] / q.dtype.type(heads)
 
 
-def step_self_attention(q_RHE: Tensor, cache_TC2HE: Tensor, ancestors_RT: Tensor) -> Tensor:
+def step_self_attention(q_RHE: Tensor, kv_P2HE: Tensor, places_RT: Tensor) -> Tensor:
     """Attend from each row's new position to its own history: [R, H, E].
 
     Args:
         q_RHE: queries of the new position.
-        cache_TC2HE: keys and values by step and row, for at least T steps and any rows C.
-        ancestors_RT: int64; at step t, row r's history is in row ``ancestors[r, t]``.
+        kv_P2HE: keys and values by place.
+        places_RT: int64, the place of each step of each row's history, the new one included.
     """
     if not compiled(q_RHE):
-        return step_self_attention_reference(q_RHE, cache_TC2HE, ancestors_RT)
-    rows, heads, _ = q_RHE.shape
-    out = torch.empty_like(q_RHE, memory_format=torch.contiguous_format)
-    _self_loop(
-        q_RHE.reshape(rows, -1).numpy(),
-        cache_TC2HE.flatten(2).numpy(),
-        ancestors_RT.contiguous().numpy(),
-        heads,
-        out.view(rows, -1).numpy(),
+        return step_self_attention_reference(q_RHE, kv_P2HE, places_RT)
+    counts_R = np.full(places_RT.shape[0], places_RT.shape[1])
+    out_RHE = q_RHE.new_empty(q_RHE.shape)
+    _attend(
+        q_RHE.flatten(1).contiguous().numpy(),
+        kv_P2HE.flatten(1).numpy(),
+        places_RT.contiguous().numpy(),
+        counts_R,
+        q_RHE.shape[1],
+        out_RHE.flatten(1).numpy(),
+        np.empty((0, 0), dtype=out_RHE.numpy().dtype),
     )
-    return out
+    return out_RHE
 
 
 def step_cross_attention(
@@ -146,19 +123,19 @@ def step_cross_attention(
         weights: also return the attention weights, the mean over heads: [R, longest].
     """
     if not compiled(q_RHE):
-        mixed_RHE, weights_RS = step_cross_attention_reference(q_RHE, kv_M2HE, begin_R, end_R)
-        return mixed_RHE, weights_RS if weights else None
-    rows, heads, _ = q_RHE.shape
-    out = torch.empty_like(q_RHE, memory_format=torch.contiguous_format)
-    longest = int((end_R - begin_R).max())
-    weights_RS = q_RHE.new_zeros((rows, longest) if weights else (0, 0))
-    _cross_loop(
-        q_RHE.reshape(rows, -1).numpy(),
+        out_RHE, weights_RS = step_cross_attention_reference(q_RHE, kv_M2HE, begin_R, end_R)
+        return out_RHE, weights_RS if weights else None
+    counts_R = (end_R - begin_R).numpy()
+    places_RS = begin_R.numpy()[:, None] + np.arange(counts_R.max())
+    out_RHE = q_RHE.new_empty(q_RHE.shape)
+    weights_RS = q_RHE.new_zeros(places_RS.shape if weights else (0, 0))
+    _attend(
+        q_RHE.flatten(1).contiguous().numpy(),
         kv_M2HE.flatten(1).numpy(),
-        begin_R.numpy(),
-        end_R.numpy(),
-        heads,
-        out.view(rows, -1).numpy(),
+        places_RS,
+        counts_R,
+        q_RHE.shape[1],
+        out_RHE.flatten(1).numpy(),
         weights_RS.numpy(),
     )
-    return out, weights_RS if weights else None
+    return out_RHE, weights_RS if weights else None

@@ -64,7 +64,7 @@ def beam_search(
     limits = np.array(
         [max_length(n, settings, model.architecture.max_positions) for n in source_pieces]
     )
-    steps = Steps(model, sources, max_rows=len(sources) * beam, max_steps=limits.max())
+    steps = Steps(model, sources, beam=beam)
     finished = _Finished(len(sources), nbest)
     # What is open: at first one hypothesis a sentence, which says nothing.
     open_B = np.arange(len(sources))

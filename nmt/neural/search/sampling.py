@@ -47,7 +47,7 @@ def sample(
     limits = np.array(
         [max_length(n, settings, model.architecture.max_positions) for n in source_pieces]
     )
-    steps = Steps(model, sources, max_rows=len(sentence_of), max_steps=limits.max())
+    steps = Steps(model, sources, beam=count)
     found: list[list[FoundPieces]] = [[] for _ in sources]
     drawn_R = np.arange(len(sentence_of))
     parent_R = drawn_R

@@ -17,8 +17,8 @@ from nmt.neural.kernels.step_attention import step_cross_attention, step_self_at
 from nmt.neural.model.transformer import DecoderLayer, Transformer
 from nmt.neural.packed import pack_source
 
-_ROOM = 32
-"""Steps for which a cache is made at first; it doubles when they are used up."""
+_SPARE = 8
+"""Steps more than source positions for which there is room at first; it doubles when used up."""
 
 _MULTIPLE = 32
 """Rows are computed in multiples of this.
@@ -35,13 +35,18 @@ def _round_up(rows: int) -> int:
 class Steps:
     """The decoder's state over a batch of source sentences.
 
-    A row's history is found through ``ancestors``: at step t it stands in row ``ancestors[r, t]``
-    of that step's cache. Choosing other rows to go on from therefore moves no keys and values.
+    A row's keys and values at a step are written to the next free places of a cache, and its
+    history is a list of places. Choosing other rows to go on from moves no keys and values.
     """
 
-    def __init__(
-        self, model: Transformer, sources: Sequence[np.ndarray], *, max_rows: int, max_steps: int
-    ) -> None:
+    def __init__(self, model: Transformer, sources: Sequence[np.ndarray], *, beam: int) -> None:
+        """Encode the sources.
+
+        Args:
+            model: the model.
+            sources: pieces of each source sentence, without its end.
+            beam: rows a sentence, for the size of the cache.
+        """
         positions = sum(len(source) + 1 for source in sources)
         source = pack_source(sources, _round_up(positions)).to(model.output.device)
         memory_SD = model.encode(source)
@@ -51,23 +56,25 @@ class Steps:
             layer.cross_attention.project_memory(memory_SD).contiguous() for layer in self._layers
         ]
         self._offsets = source.offsets.long()
-        self._max_rows = _round_up(max_rows)
-        self._max_steps = max_steps
-        self._caches = [self._new_cache(min(_ROOM, max_steps), memory_SD) for _ in self._layers]
-        self._ancestors_RT = torch.zeros(0, 0, dtype=torch.int64, device=memory_SD.device)
+        sizes = model.architecture
+        room = _round_up(beam * (positions + _SPARE * len(sources)))
+        self._caches = [
+            memory_SD.new_empty(room, 2, sizes.heads, sizes.head_width) for _ in self._layers
+        ]
+        self._used = 0
+        self._places_RT = self._offsets.new_empty(0, 0)
         self.step = 0
         """Steps taken so far."""
 
-    def _new_cache(self, steps: int, like: Tensor) -> Tensor:
-        sizes = self._model.architecture
-        return like.new_empty(steps, self._max_rows, 2, sizes.heads, sizes.head_width)
-
-    def _make_room(self) -> None:
+    def _take_places(self, rows: int) -> Tensor:
+        """The next free places, one a row: [R]."""
         room = len(self._caches[0])
-        if self.step == room:
+        if self._used + rows > room:
             for number, old in enumerate(self._caches):
-                self._caches[number] = self._new_cache(min(2 * room, self._max_steps), old)
-                self._caches[number][:room] = old
+                self._caches[number] = old.new_empty(2 * room + rows, *old.shape[1:])
+                self._caches[number][: self._used] = old[: self._used]
+        self._used += rows
+        return torch.arange(self._used - rows, self._used, device=self._offsets.device)
 
     def advance(
         self,
@@ -89,7 +96,6 @@ class Steps:
             Logits [R, V] of the next piece, and, if asked for, the mean attention weights
             [R, longest source of these rows].
         """
-        self._make_room()
         rows = len(piece_R)
         # The rows that fill up compute the first row again; nobody reads them.
         fill_up = np.arange(_round_up(rows)) * (np.arange(_round_up(rows)) < rows)
@@ -97,9 +103,9 @@ class Steps:
         pieces, parents, sentences = (
             torch.from_numpy(x[fill_up]).to(device) for x in (piece_R, parent_R, sentence_R)
         )
-        own = torch.arange(len(pieces), device=device)[:, None]
-        history = self._ancestors_RT[parents] if self.step else own[:, :0]
-        self._ancestors_RT = torch.cat((history, own), dim=1)
+        own_R1 = self._take_places(len(pieces))[:, None]
+        history_RT = self._places_RT[parents] if self.step else own_R1[:, :0]
+        self._places_RT = torch.cat((history_RT, own_R1), dim=1)
         begins, ends = self._offsets[sentences], self._offsets[sentences + 1]
         positions = torch.full_like(pieces, self.step)
         x_RD: Tensor = self._model.target_embedding(pieces, positions)
@@ -127,8 +133,8 @@ class Steps:
         layer, cache = self._layers[number], self._caches[number]
         entered = layer.enter(x_RD, layer.self_attention_norm)
         qkv_R3HE = layer.self_attention.project(entered, positions)
-        cache[self.step, : len(x_RD)] = qkv_R3HE[:, 1:]
-        mixed = step_self_attention(qkv_R3HE[:, 0], cache, self._ancestors_RT)
+        cache[self._used - len(x_RD) : self._used] = qkv_R3HE[:, 1:]
+        mixed = step_self_attention(qkv_R3HE[:, 0], cache, self._places_RT)
         y_RD = layer.self_attention.out(mixed.flatten(1))
         x_RD = layer.leave(y_RD, x_RD, layer.self_attention_norm, None)
         entered = layer.enter(x_RD, layer.cross_attention_norm)

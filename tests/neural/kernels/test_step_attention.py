@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
 
 from nmt.neural.kernels.packed_attention import packed_cross_attention, packed_self_attention
 from nmt.neural.kernels.step_attention import (
@@ -16,23 +15,18 @@ from tests.neural.exactness import assert_as_exact
 HEADS_AND_WIDTHS = [(1, 1), (3, 5), (4, 16), (2, 64)]
 
 
-def spread(rows: int, steps: int, cache_rows: int) -> Tensor:
-    """For each row and step, in which row of the cache its history stands."""
-    return torch.randint(0, cache_rows, (rows, steps))
-
-
 @pytest.mark.parametrize(("heads", "width"), HEADS_AND_WIDTHS)
 @pytest.mark.parametrize(("rows", "steps"), [(1, 1), (5, 1), (1, 7), (6, 33)])
 def test_self_attention_is_as_exact_as_pytorch(
     rows: int, steps: int, heads: int, width: int
 ) -> None:
     q = torch.randn(rows, heads, width)
-    cache = torch.randn(steps + 2, 9, 2, heads, width)  # with room for two more steps
-    ancestors = spread(rows, steps, 9)
+    kv = torch.randn(50, 2, heads, width)
+    places = torch.randint(0, 50, (rows, steps))
     assert_as_exact(
-        step_self_attention(q, cache, ancestors),
-        step_self_attention_reference(q, cache, ancestors),
-        step_self_attention_reference(q.double(), cache.double(), ancestors),
+        step_self_attention(q, kv, places),
+        step_self_attention_reference(q, kv, places),
+        step_self_attention_reference(q.double(), kv.double(), places),
     )
 
 
@@ -57,17 +51,17 @@ def test_cross_attention_is_as_exact_as_pytorch(lengths: list[int], heads: int, 
 
 @pytest.mark.parametrize("function", [step_self_attention, step_self_attention_reference])
 def test_step_by_step_is_causal_attention(function: type) -> None:
-    """Every step of two sentences, the second one's history standing in changing rows."""
+    """Every step of two sentences, whose histories stand in places here and there."""
     lengths, heads, width = [6, 6], 2, 5
     qkv = torch.randn(12, 3, heads, width, dtype=torch.float64)
     offsets = torch.tensor([0, 6, 12], dtype=torch.int32)
     expected = packed_self_attention(qkv, offsets, causal=True)
-    cache = torch.full((6, 4, 2, heads, width), torch.nan, dtype=torch.float64)
-    rows = torch.stack((torch.zeros(6, dtype=torch.int64), torch.tensor([3, 1, 2, 2, 3, 1])))
+    kv = torch.full((20, 2, heads, width), torch.nan, dtype=torch.float64)
+    places = torch.randperm(20)[:12].view(2, 6)
     for step in range(6):
         for sentence in range(len(lengths)):
-            cache[step, rows[sentence, step]] = qkv[6 * sentence + step, 1:]
-        out = function(qkv[[step, 6 + step], 0], cache, rows[:, : step + 1])
+            kv[places[sentence, step]] = qkv[6 * sentence + step, 1:]
+        out = function(qkv[[step, 6 + step], 0], kv, places[:, : step + 1])
         torch.testing.assert_close(out, expected[[step, 6 + step]], rtol=0, atol=1e-13)
 
 
@@ -98,33 +92,42 @@ def test_weights_are_the_mean_over_heads() -> None:
 
 
 def test_a_row_does_not_feel_the_others() -> None:
-    q, cache = torch.randn(64, 2, 8), torch.randn(9, 64, 2, 2, 8)
-    ancestors = spread(64, 9, 64)
-    together = step_self_attention(q, cache, ancestors)
+    q, kv = torch.randn(64, 2, 8), torch.randn(99, 2, 2, 8)
+    places = torch.randint(0, 99, (64, 9))
+    together = step_self_attention(q, kv, places)
     for row in (0, 17, 63):
-        alone = step_self_attention(q[[row]], cache, ancestors[[row]])
-        assert torch.equal(alone[0], together[row])
+        assert torch.equal(step_self_attention(q[[row]], kv, places[[row]])[0], together[row])
+
+
+def test_views_are_taken_as_they_are() -> None:
+    """Queries are a part of the queries, keys and values that one product gives."""
+    qkv = torch.randn(4, 3, 2, 8)
+    places = torch.randint(0, 4, (4, 3))
+    assert torch.equal(
+        step_self_attention(qkv[:, 0], qkv[:, 1:].contiguous(), places),
+        step_self_attention(qkv[:, 0].contiguous(), qkv[:, 1:].contiguous(), places),
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_types(dtype: torch.dtype) -> None:
-    q, cache = torch.randn(6, 2, 8).to(dtype), torch.randn(5, 6, 2, 2, 8).to(dtype)
-    ancestors = spread(6, 5, 6)
-    out = step_self_attention(q, cache, ancestors)
+    q, kv = torch.randn(6, 2, 8).to(dtype), torch.randn(9, 2, 2, 8).to(dtype)
+    places = torch.randint(0, 9, (6, 5))
+    out = step_self_attention(q, kv, places)
     assert out.dtype == dtype
-    exact = step_self_attention_reference(q.double(), cache.double(), ancestors)
+    exact = step_self_attention_reference(q.double(), kv.double(), places)
     torch.testing.assert_close(out.double(), exact, rtol=0.03, atol=0.03)
     begin, end = torch.zeros(6, dtype=torch.int64), torch.full((6,), 4)
-    out, weights = step_cross_attention(q, cache[0], begin, end, weights=True)
-    exact, exact_weights = step_cross_attention_reference(q.double(), cache[0].double(), begin, end)
+    out, weights = step_cross_attention(q, kv, begin, end, weights=True)
+    exact, exact_weights = step_cross_attention_reference(q.double(), kv.double(), begin, end)
     torch.testing.assert_close(out.double(), exact, rtol=0.03, atol=0.03)
     assert weights is not None
     torch.testing.assert_close(weights.double(), exact_weights, rtol=0.03, atol=0.03)
 
 
 def test_numbers_that_are_none_show() -> None:
-    q, cache = torch.randn(3, 1, 4), torch.randn(2, 3, 2, 1, 4)
-    cache[1, 2, 0, 0, 0] = torch.nan
-    ancestors = torch.tensor([[0, 0], [1, 2], [2, 1]])
-    out = step_self_attention(q, cache, ancestors)
-    assert out.isfinite().all(dim=-1)[:, 0].tolist() == [True, False, True]
+    q, kv = torch.randn(3, 1, 4), torch.randn(6, 2, 1, 4)
+    kv[5, 0, 0, 0] = torch.nan
+    places = torch.tensor([[0, 3], [1, 5], [5, 4]])
+    out = step_self_attention(q, kv, places)
+    assert out.isfinite().all(dim=-1)[:, 0].tolist() == [True, False, False]

@@ -315,13 +315,13 @@ def test_a_repetition_as_long_as_the_source_is_not_stopped() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 5), st.integers(1, 3), st.randoms())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_translation_does_not_depend_on_its_batch(
     seed: int, beam: int, nbest: int, random: Any
 ) -> None:
-    """In float32, alone, in sevens, in one batch and in another order."""
+    """In float32, alone, in threes, in one batch and in another order."""
     model = make_model(seed=seed, sharpness=2.0, positions="rotary" if seed % 2 else "sinusoidal")
-    lengths = [random.randint(1, 14) for _ in range(16)]
+    lengths = [random.randint(1, 14) for _ in range(10)]
     sources = random_rows(lengths, seed=seed)
     chosen = SearchSettings(
         beam=beam,
@@ -330,7 +330,7 @@ def test_a_translation_does_not_depend_on_its_batch(
         no_repeat_ngram=3 if seed % 5 == 0 else 0,
     )
     together = beam_search(model, sources, chosen, nbest=nbest)
-    for size in (1, 7):
+    for size in (1, 3):
         apart = [
             found
             for start in range(0, len(sources), size)

@@ -25,11 +25,18 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 
 
-def walk(model: Transformer, lengths: list[int], rows: int, steps: int, tolerance: float) -> None:
+def walk(
+    model: Transformer,
+    lengths: list[int],
+    rows: int,
+    steps: int,
+    tolerance: float,
+    beam: int = 4,
+) -> None:
     """Go on from random rows with random pieces, the number of rows changing, and compare."""
     generator = np.random.default_rng(5)
     sources = random_rows(lengths)
-    state = Steps(model, sources, max_rows=rows, max_steps=steps)
+    state = Steps(model, sources, beam=beam)
     sentences = generator.integers(0, len(sources), rows)
     parents = np.arange(rows)
     pieces = np.full(rows, BOS_ID)
@@ -65,7 +72,7 @@ def test_in_float32() -> None:
 
 @torch.no_grad()
 def test_longer_than_the_room_made_at_first_and_up_to_the_last_position() -> None:
-    walk(make_model(dtype=torch.float64), [3, 4], 3, 64, 1e-12)
+    walk(make_model(dtype=torch.float64), [3, 4], 3, 64, 1e-12, beam=1)
 
 
 @torch.no_grad()
@@ -78,7 +85,7 @@ def test_attention_weights_are_those_of_the_last_layer() -> None:
     """Against softmax(q k) of what flows into the last cross-attention of a full decoding."""
     model = make_model(dtype=torch.float64)
     sources, target = random_rows([3, 6]), [7, 5, 9]
-    state = Steps(model, sources, max_rows=2, max_steps=4)
+    state = Steps(model, sources, beam=1)
     rows = np.arange(2)
     for step, piece in enumerate([BOS_ID, *target]):
         _, weights = state.advance(np.full(2, piece), rows, rows, weights=True)
