@@ -179,11 +179,12 @@ def _score(run: Run, corpus: PreparedCorpus, model: ModelFolder) -> None:
                 "lines": score_lines(found),
                 "scores": {metric: score.to_json() for metric, score in found.items()},
             }
+            # At once, so that a stop costs no more than one test set.
+            model.add_scores({"evaluation": evaluation, "test": {**known, **scores, test: entry}})
         scores[test] = entry
-        # After each, so that a stop costs no more than one test set.
-        model.add_scores({"evaluation": evaluation, "test": {**known, **scores}})
         run.say(f"{test}:")
         for line in entry["lines"]:
             run.say(f"  {line}")
-    if corpus.test:
-        model.add_scores({"evaluation": evaluation, "test": scores})
+    final = {"evaluation": evaluation, "test": scores}
+    if scores and final != model.scores():
+        model.add_scores(final)

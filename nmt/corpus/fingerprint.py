@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -43,7 +44,9 @@ class FileHashes:
             raise explain_unreadable(error, path) from error
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NANOSECONDS:
             self._known[str(path)] = [*facts, digest]
-            write_json(self._store, self._known)
+            # Only a memory: where it cannot be written, the file is read again the next time.
+            with contextlib.suppress(UserError):
+                write_json(self._store, self._known)
         return digest
 
     def of_folder(self, folder: Path) -> str:
