@@ -29,7 +29,7 @@ def draw(results: list[Path], output: Path) -> None:
             axes.axhline(value, linestyle=":", color=axes.lines[-1].get_color(), linewidth=1)
             axes.annotate(
                 f"{test}: {value:.1f}", (0.99, value), xycoords=("axes fraction", "data"),
-                ha="right", va="bottom", fontsize=9,
+                xytext=(0, -3), textcoords="offset points", ha="right", va="top", fontsize=9,
             )  # fmt: skip
     axes.set_xlabel("processor minutes of training (two cores: half as many by the clock)")
     axes.set_ylabel("BLEU on the validation set")
