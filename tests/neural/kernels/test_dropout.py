@@ -66,6 +66,27 @@ def test_different_keys_give_independent_masks() -> None:
     assert np.abs(correlations).max() < 5.5 / math.sqrt(signs.shape[1])
 
 
+class OneKey(DropoutKeys):
+    """The same key again and again."""
+
+    def __init__(self, *words: int) -> None:
+        super().__init__(0)
+        self.words = (words[0], words[1])
+
+    def next(self) -> tuple[int, int]:
+        return self.words
+
+
+def test_both_words_of_a_key_matter() -> None:
+    """Keys that share one give independent masks; the other is random, as keys are."""
+    a, b, c, d = (DropoutKeys(seed).next()[0] for seed in range(4))
+    words = [(a, b), (a, c), (a, d), (b, a), (c, a), (d, a), (b, c), (d, c)]
+    masks = [kept(1, 1 << 18, 0.5, OneKey(*key)).ravel() * 2.0 - 1.0 for key in words]
+    correlations = np.stack(masks) @ np.stack(masks).T / masks[0].size
+    np.fill_diagonal(correlations, 0)
+    assert np.abs(correlations).max() < 5.5 / math.sqrt(masks[0].size)
+
+
 def test_the_same_key_gives_the_same_mask_in_any_thread() -> None:
     def mask(seed: int) -> Tensor:
         return dropout(torch.ones(1000, 33), 0.4, DropoutKeys(7, seed))

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
+from nmt.neural.kernels import packed_attention, step_attention, top_pieces
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.search.beam import FoundPieces, beam_search, coverage, length_normaliser
 from nmt.recipe.systems import SearchSettings
@@ -341,6 +342,17 @@ def test_a_translation_does_not_depend_on_its_batch(
     random.shuffle(order)
     shuffled = beam_search(model, [sources[i] for i in order], chosen, nbest=nbest)
     assert_same(shuffled, [together[i] for i in order])
+
+
+def test_where_nothing_is_compiled_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where the kernels do what their references do."""
+    model = make_model(sharpness=2.0, dtype=torch.float64)
+    sources = random_rows([3, 9, 1, 5])
+    chosen = SearchSettings(beam=4, no_repeat_ngram=3, coverage_penalty=0.2, max_length_extra=5)
+    expected = beam_search(model, sources, chosen, nbest=2)
+    for kernel in (packed_attention, step_attention, top_pieces):
+        monkeypatch.setattr(kernel, "compiled", lambda x: False)
+    assert_same(beam_search(model, sources, chosen, nbest=2), expected, 1e-9)
 
 
 # --- models that are broken
