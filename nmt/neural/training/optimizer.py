@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from nmt.recipe.systems import TrainingSettings
 
@@ -69,28 +70,18 @@ def learning_rate(settings: TrainingSettings, update: int) -> float:
 
 
 class Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); its state can be saved and restored exactly."""
+    """AdamW (Loshchilov and Hutter 2019); its state can be saved and restored exactly.
+
+    Calls PyTorch's function, not its class, which would import its compiler for two seconds.
+    """
 
     def __init__(self, flat: FlatParameters, settings: TrainingSettings) -> None:
         self.flat = flat
         self.settings = settings
-        split = flat.num_matrix_elements
-        parts = [slice(0, split), slice(split, None)]
-        self._parameters = [nn.Parameter(flat.values[part]) for part in parts]
-        for parameter, part in zip(self._parameters, parts, strict=True):
-            parameter.data = flat.values[part]
-            parameter.grad = flat.gradients[part]
-        self._adam = torch.optim.AdamW(
-            [
-                {"params": [self._parameters[0]], "weight_decay": settings.weight_decay},
-                {"params": [self._parameters[1]], "weight_decay": 0.0},
-            ],
-            lr=settings.learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            eps=1e-9,
-            fused=True,
-        )
         self.average = flat.values.clone() if settings.ema_decay is not None else None
+        self._first_moment = torch.zeros_like(flat.values)
+        self._second_moment = torch.zeros_like(flat.values)
+        self._steps = torch.zeros((), device=flat.values.device)
         on_host = flat.values.device.type == "cpu"
         self._looks_before_step = on_host or settings.precision == "float16"
 
@@ -115,9 +106,7 @@ class Optimizer:
         if self.settings.clip_norm is not None:
             factor = factor * (self.settings.clip_norm / (norm + 1e-6)).clamp(max=1.0)
         gradients.mul_(factor)
-        for group in self._adam.param_groups:
-            group["lr"] = learning_rate(self.settings, update)
-        self._adam.step()
+        self._adamw(learning_rate(self.settings, update))
         gradients.zero_()
         if self.average is not None:
             decay = self.settings.ema_decay
@@ -127,30 +116,35 @@ class Optimizer:
             self.average.lerp_(self.flat.values, 1 - decay)
         return norm
 
+    def _adamw(self, rate: float) -> None:
+        flat, settings, split = self.flat, self.settings, self.flat.num_matrix_elements
+        decays = ((slice(0, split), settings.weight_decay), (slice(split, None), 0.0))
+        for part, weight_decay in decays:
+            adamw(
+                [flat.values[part]], [flat.gradients[part]],
+                [self._first_moment[part]], [self._second_moment[part]], [],
+                [self._steps.clone()],  # which it counts up, once for each part
+                fused=True, amsgrad=False, maximize=False, lr=rate, weight_decay=weight_decay,
+                beta1=settings.beta1, beta2=settings.beta2, eps=1e-9,
+            )  # fmt: skip
+        self._steps += 1
+
     @property
     def evaluated(self) -> Tensor:
         """The weights to validate and keep: their moving average if there is one."""
         return self.flat.values if self.average is None else self.average
 
     def state(self) -> dict[str, Tensor]:
-        """Everything to restore: values, moments, step counts, average; references, not copies."""
-        tensors = {"values": self.flat.values}
-        for number, parameter in enumerate(self._parameters):
-            for name, tensor in self._adam.state[parameter].items():
-                tensors[f"adam.{number}.{name}"] = tensor
-        if self.average is not None:
-            tensors["average"] = self.average
-        return tensors
+        """Everything to restore: values, moments, step count, average; references, not copies."""
+        tensors = {
+            "values": self.flat.values,
+            "first moment": self._first_moment,
+            "second moment": self._second_moment,
+            "steps": self._steps,
+        }
+        return tensors if self.average is None else {**tensors, "average": self.average}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of ``state``; the tensors may be on another device."""
-        self.flat.values.copy_(tensors["values"])
-        if self.average is not None:
-            self.average.copy_(tensors["average"])
-        for number, parameter in enumerate(self._parameters):
-            prefix = f"adam.{number}."
-            self._adam.state[parameter] = {
-                name.removeprefix(prefix): tensor.to(parameter.device, copy=True)
-                for name, tensor in tensors.items()
-                if name.startswith(prefix)
-            }
+        for name, tensor in self.state().items():
+            tensor.copy_(tensors[name])

@@ -95,8 +95,9 @@ def test_clipping_bounds_the_step_of_plain_gradients() -> None:
     torch.autograd.backward(1e3 * model(torch.randn(3, 5, dtype=torch.float64)))
     expected = float(optimizer.flat.gradients.norm()) / 7
     assert float(optimizer.step(1, 7)) == pytest.approx(expected)
-    moments = [t for name, t in optimizer.state().items() if name.endswith("exp_avg")]
-    assert float(torch.cat(moments).norm()) == pytest.approx(1e-3 * (1 - settings.beta1), rel=1e-4)
+    assert float(optimizer.state()["first moment"].norm()) == pytest.approx(
+        1e-3 * (1 - settings.beta1), rel=1e-4
+    )
 
 
 def test_flat_values_are_the_models() -> None:
@@ -190,7 +191,6 @@ def test_a_restored_state_goes_on_exactly(ema_decay: float | None, before: int) 
     steps(other, restored, before, 10)
     expected, found = optimizer.state(), restored.state()
     assert expected.keys() == found.keys()
-    assert len(expected) == 1 + 2 * 3 + (ema_decay is not None)
     for name in expected:
         assert torch.equal(expected[name], found[name]), name
 
