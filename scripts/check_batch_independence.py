@@ -10,6 +10,7 @@ text and score with that of the sentence alone. Exits with 1 if any text differs
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import time
@@ -77,6 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
     parser.add_argument("--output", type=Path, default=RESULTS / "check_batch_independence.json")
     options = parser.parse_args(arguments)
+    # On several cores a batch would be shared out among them, and be smaller than it says.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     result = check(
         load(options.model, device=options.device),
         [line for line in read_lines(options.source) if line.strip()][: options.lines],
@@ -87,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         "machine": machine(),
         "device": options.device,
         "architecture": folder.settings["architecture"],
+        "updates": folder.training.get("updates"),
     }
     print(render(result))
     write_json(options.output, result)

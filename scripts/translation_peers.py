@@ -34,6 +34,9 @@ from scripts.benchmark import answer_request
 BATCHES = (16, 32, 64, 128, 256)
 """Numbers of sentences a batch from which each peer's quickest is taken."""
 
+TRIED_LINES = 256
+"""Lines by which it is found."""
+
 Translate = Callable[[list[str], int, int], list[str]]
 """Lines, beam and batch size to translations."""
 
@@ -306,10 +309,11 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         choose_matrix_library()
     translate, batches = CONTENDERS[job.contender](job)
     greedy = translate(job.lines, 1, batches[-1])
-    translate(job.lines[:200], job.beam, batches[0])
-    tried = {batch: _timed(translate, job, batch)[0] for batch in batches} if batches[1:] else {}
-    batch = min(tried, key=lambda batch: tried[batch]) if tried else batches[0]
-    timings = [_timed(translate, job, batch) for _ in range(job.repeats)]
+    some = job.lines[:TRIED_LINES]
+    translate(some, job.beam, batches[0])
+    tried = {batch: _timed(translate, some, job.beam, batch)[0] for batch in batches}
+    batch = min(tried, key=lambda batch: tried[batch])
+    timings = [_timed(translate, job.lines, job.beam, batch) for _ in range(job.repeats)]
     return {
         "batch": batch,
         "seconds_by_batch": tried,
@@ -322,9 +326,11 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _timed(translate: Translate, job: Job, batch: int) -> tuple[float, float, list[str]]:
+def _timed(
+    translate: Translate, lines: list[str], beam: int, batch: int
+) -> tuple[float, float, list[str]]:
     cpu, wall = time.process_time(), time.perf_counter()
-    texts = translate(job.lines, job.beam, batch)
+    texts = translate(lines, beam, batch)
     return time.process_time() - cpu, time.perf_counter() - wall, texts
 
 
