@@ -265,19 +265,22 @@ def test_scores_are_made_anew_for_other_tests_and_settings_only(
     assert (trained / "translations" / "test.txt").is_file()
 
 
-def test_a_stop_is_continued_to_the_same_result(
-    work: Path, train: Train, trained_once: tuple[Path, str]
-) -> None:
-    """By the same call, after several stops."""
+@pytest.mark.parametrize("sampling", [0.0, 0.3])
+def test_a_stop_is_continued_to_the_same_result(work: Path, train: Train, sampling: float) -> None:
+    """By the same call, after several stops; with subword sampling, too."""
+    setting = f"tokenizer.sampling={sampling}"
     for _ in range(3):
         with pytest.raises(Stopped, match="asked to"):
-            train(stop=StopSoon(3))
+            train(setting, stop=StopSoon(3))
         assert not (work / "runs" / "small" / "small" / "model.json").exists()
-    assert "going on after update 9" in train()
-    for name in ("model.safetensors", "translations/test.txt"):
-        found = work / "runs" / "small" / "small" / name
-        expected = trained_once[0] / "runs" / "small" / "small" / name
-        assert found.read_bytes() == expected.read_bytes()
+    assert "going on after update 9" in train(setting)
+    folder = work / "runs" / "small" / "small"
+    found = {
+        name: (folder / name).read_bytes()
+        for name in ("model.safetensors", "translations/test.txt")
+    }
+    train(setting, fresh=True)
+    assert found == {name: (folder / name).read_bytes() for name in found}
 
 
 def test_an_unfinished_training_of_other_settings_is_named(work: Path, train: Train) -> None:
