@@ -36,7 +36,7 @@ def fetched_help(languages: tuple[str, str], folder: Path) -> Iterator[tuple[Pat
     """
     packages = {language: _PACKAGE + _locale(language) for language in languages}
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        place = Path(name)
+        place = Path(name).resolve()  # the programs run in it, so a relative path would not hold
         result = _run(["apt-get", "download", *packages.values()], place)
         if result.returncode != 0:
             raise _explain(result.stderr, packages)
