@@ -31,7 +31,7 @@ from nmt.tokenization import TokenizerPair
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, NUM_CONTROL_IDS, PAD_ID, UNK_ID
 from scripts.benchmark import answer_request
 
-BATCHES = (16, 32, 64, 128, 256)
+BATCHES = (8, 16, 32, 64, 128, 256)
 """Numbers of sentences a batch from which each peer's quickest is taken."""
 
 TRIED_LINES = 256
