@@ -152,3 +152,7 @@ def _print_report(comparison: Comparison) -> None:
 def main() -> None:
     """Run ``nmt-score`` with the arguments of the command line."""
     run(score, cls=_ScoreCommand)
+
+
+if __name__ == "__main__":
+    main()

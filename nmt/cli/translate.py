@@ -258,3 +258,7 @@ def _display(
 def main() -> None:
     """Run ``nmt-translate`` with the arguments of the command line."""
     run(translate)
+
+
+if __name__ == "__main__":
+    main()
