@@ -18,7 +18,8 @@ from nmt.model_folder import ModelFolder
 from nmt.neural.device import choose_device, prepare
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.search.beam import FoundPieces, beam_search
+from nmt.neural.search.beam import beam_search
+from nmt.neural.search.hypotheses import FoundPieces
 from nmt.neural.search.sampling import sample
 from nmt.recipe.systems import SearchSettings
 from nmt.search_options import SearchOptions

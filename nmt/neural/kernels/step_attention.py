@@ -21,10 +21,16 @@ from torch import Tensor
 from nmt.neural.kernels.compiled import REORDER, compiled
 
 
-def step_self_attention_reference(q_RHE: Tensor, kv_P2HE: Tensor, places_RT: Tensor) -> Tensor:
+def step_self_attention_reference(
+    q_RHE: Tensor, kv_P2HE: Tensor, places_RT: Tensor, counts_R: Tensor
+) -> Tensor:
     """The same in plain PyTorch, gathering every row's history: [R, H, E]."""
     k_RTHE, v_RTHE = kv_P2HE[places_RT].unbind(2)
+    mask_RT = torch.arange(places_RT.shape[1], device=q_RHE.device) < counts_R[:, None]
     scores_RHT = torch.einsum("rhe,rthe->rht", q_RHE, k_RTHE) * q_RHE.shape[-1] ** -0.5
+    scores_RHT = scores_RHT.masked_fill(~mask_RT[:, None, :], float("-inf"))
+    # What stands in places that are not taken yet may be anything, NaN included.
+    v_RTHE = v_RTHE.masked_fill(~mask_RT[:, :, None, None], 0.0)
     return torch.einsum("rht,rthe->rhe", torch.softmax(scores_RHT, dim=-1), v_RTHE)
 
 
@@ -86,23 +92,25 @@ def _attend(q: Any, kv: Any, places: Any, counts: Any, heads: int, out: Any, mea
                     mean[r, t] += p[h, t] / q.dtype.type(heads)
 
 
-def step_self_attention(q_RHE: Tensor, kv_P2HE: Tensor, places_RT: Tensor) -> Tensor:
+def step_self_attention(
+    q_RHE: Tensor, kv_P2HE: Tensor, places_RT: Tensor, counts_R: Tensor
+) -> Tensor:
     """Attend from each row's new position to its own history: [R, H, E].
 
     Args:
         q_RHE: queries of the new position.
         kv_P2HE: keys and values by place.
         places_RT: int64, the place of each step of each row's history, the new one included.
+        counts_R: int64, how many of a row's places are of its history.
     """
     if not compiled(q_RHE):
-        return step_self_attention_reference(q_RHE, kv_P2HE, places_RT)
-    counts_R = np.full(places_RT.shape[0], places_RT.shape[1])
+        return step_self_attention_reference(q_RHE, kv_P2HE, places_RT, counts_R)
     out_RHE = q_RHE.new_empty(q_RHE.shape)
     _attend(
         q_RHE.flatten(1).contiguous().numpy(),
         kv_P2HE.flatten(1).numpy(),
         places_RT.contiguous().numpy(),
-        counts_R,
+        counts_R.numpy(),
         q_RHE.shape[1],
         out_RHE.flatten(1).numpy(),
         np.empty((0, 0), dtype=out_RHE.numpy().dtype),

@@ -1,41 +1,28 @@
-"""Beam search over a batch of sentences; those that are done leave the batch.
+"""Beam search over many sentences; those that are done make room for others.
 
-Shapes: B sentences still searched, K hypotheses each (the beam; one at the first step), R = B * K
-rows, C candidates, T pieces said so far, S source positions.
+Shapes: B sentences being searched, K hypotheses of each at most (the beam), R rows (hypotheses of
+all of them), C candidates, V pieces, S source positions.
 """
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.errors import UserError
 from nmt.neural.kernels.top_pieces import top_pieces
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.search.limits import allowed_log_probabilities, max_length, must_end
-from nmt.neural.search.steps import Steps
+from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
+from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
+from nmt.neural.search.steps import Steps, rows_at_once
 from nmt.recipe.systems import SearchSettings
-from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID
+from nmt.tokenization.protocol import EOS_ID
 
 DEAD = -np.inf
-"""Score of a place in the beam that holds no hypothesis."""
-
-
-@dataclass(slots=True)
-class FoundPieces:
-    """A finished hypothesis."""
-
-    pieces: list[int]
-    """Without the end of sentence."""
-    score: float
-    """Log-probability, normalised by length and coverage as the settings say."""
-    log_probability: float
-    """Sum of the model's log-probabilities of the pieces, the end included."""
+"""Score of a candidate that is none."""
 
 
 @torch.inference_mode()
@@ -60,57 +47,54 @@ def beam_search(
     if not sources:
         return []
     beam = max(settings.beam, nbest)
-    source_pieces = np.array([len(source) for source in sources])
-    limits = np.array(
-        [max_length(n, settings, model.architecture.max_positions) for n in source_pieces]
-    )
-    steps = Steps(model, sources, beam=beam)
+    source_pieces = np.array([len(source) for source in sources], dtype=np.int64)
+    limits = max_lengths(source_pieces, settings, model.architecture.max_positions)
+    covers = settings.coverage_penalty > 0
+    positions = source_pieces.max() + 1 if covers else 0
+    room = max(1, rows_at_once(model.output.device) // beam)
+    waiting = np.arange(len(sources))
     finished = _Finished(len(sources), nbest)
-    # What is open: at first one hypothesis a sentence, which says nothing.
-    open_B = np.arange(len(sources))
-    score_BK = np.zeros((len(sources), 1))
-    parent_R = np.arange(len(sources))
-    piece_R = np.full(len(sources), BOS_ID)
-    history_RT = np.empty((len(sources), 0), dtype=np.int64)
-    coverage_RS = np.zeros((len(sources), source_pieces.max() + 1))
-    while len(open_B):
-        sentence_R = np.repeat(open_B, score_BK.shape[1])
+    steps = Steps(model, sources, beam=beam)
+    rows = Hypotheses.of_nothing(waiting[:0], positions)
+    while len(rows) or len(waiting):
+        free = room - len(np.unique(rows.sentence_R))
+        rows = rows.and_also(Hypotheses.of_nothing(waiting[:free], positions))
+        waiting = waiting[free:]
         logits_RV, attention_RS = steps.advance(
-            piece_R, parent_R, sentence_R, weights=settings.coverage_penalty > 0
+            rows.piece_R, rows.parent_R, rows.sentence_R, weights=covers
         )
-        ends_R = must_end(history_RT, source_pieces[sentence_R], limits[sentence_R])
-        log_p_RV = allowed_log_probabilities(logits_RV, history_RT, ends_R, settings)
-        penalty_R = np.zeros(len(sentence_R))
+        penalty_R = np.zeros(len(rows))
         if attention_RS is not None:
-            coverage_RS = coverage_RS[parent_R]
-            coverage_RS[:, : attention_RS.shape[1]] += attention_RS.cpu().numpy()
-            penalty_R = settings.coverage_penalty * coverage(
-                coverage_RS, source_pieces[sentence_R] + 1
-            )
-        score_BC, row_BC, piece_BC = _best_candidates(score_BK, log_p_RV, beam)
+            rows.attention_RS[:, : attention_RS.shape[1]] += attention_RS.cpu().numpy()
+            source_positions_R = source_pieces[rows.sentence_R] + 1
+            penalty_R = settings.coverage_penalty * coverage(rows.attention_RS, source_positions_R)
+        log_p_RV = allowed_log_probabilities(
+            logits_RV, rows, source_pieces[rows.sentence_R], limits[rows.sentence_R], settings
+        )
+        normaliser_R = length_normaliser(rows.length_R + 1, settings.length_penalty)
+        open_B, first_B = np.unique(rows.sentence_R, return_index=True)
+        score_BC, row_BC, piece_BC = _best_candidates(rows, log_p_RV, beam)
         ends_BC = piece_BC == EOS_ID
-        normaliser = length_normaliser(history_RT.shape[1] + 1, settings.length_penalty)
         # An end that is not among the K best has better alternatives.
         for b, c in np.argwhere(ends_BC[:, :beam] & (score_BC[:, :beam] > DEAD)):
-            row, log_probability = row_BC[b, c], float(score_BC[b, c])
-            score = log_probability / normaliser + float(penalty_R[row])
-            finished.add(open_B[b], FoundPieces(history_RT[row].tolist(), score, log_probability))
+            row, log_p = int(row_BC[b, c]), float(score_BC[b, c])
+            score = log_p / float(normaliser_R[row]) + float(penalty_R[row])
+            finished.add(open_B[b], FoundPieces(rows.pieces(row), score, log_p))
         score_BC = np.where(ends_BC, DEAD, score_BC)
         kept_BK = np.argsort(-score_BC, axis=1, kind="stable")[:, :beam]
         score_BK, row_BK, piece_BK = (
             np.take_along_axis(x, kept_BK, axis=1) for x in (score_BC, row_BC, piece_BC)
         )
-        still_B = score_BK[:, 0] / normaliser > finished.bars(open_B)
-        open_B, score_BK = open_B[still_B], score_BK[still_B]
-        parent_R = row_BK[still_B].ravel()
-        piece_R = np.where(score_BK > DEAD, piece_BK[still_B], PAD_ID).ravel()
-        history_RT = np.concatenate((history_RT[parent_R], piece_R[:, None]), axis=1)
+        goes_on_B = score_BK[:, 0] / normaliser_R[first_B] > finished.bars(open_B)
+        goes_on_BK = goes_on_B[:, None] & (score_BK > DEAD)
+        rows = rows.extended(row_BK[goes_on_BK], piece_BK[goes_on_BK], score_BK[goes_on_BK])
     return finished.best()
 
 
-def length_normaliser(length: int, alpha: float) -> float:
+def length_normaliser(length: np.ndarray, alpha: float) -> np.ndarray:
     """``((5 + n) / 6) ** alpha``: Wu et al. (2016), equation 14."""
-    return float(((5.0 + length) / 6.0) ** alpha)
+    normaliser: np.ndarray = ((5.0 + length) / 6.0) ** alpha
+    return normaliser
 
 
 def coverage(attention_RS: np.ndarray, length_R: np.ndarray) -> np.ndarray:
@@ -127,19 +111,20 @@ def coverage(attention_RS: np.ndarray, length_R: np.ndarray) -> np.ndarray:
 
 
 def _best_candidates(
-    score_BK: np.ndarray, log_p_RV: Tensor, beam: int
+    rows: Hypotheses, log_p_RV: Tensor, beam: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each sentence's 2K best continuations, best first: score, row and piece, [B, C] each.
 
-    At most one of a row ends, so K of them go on (where there are that many).
+    At most one of a row ends, so K of them go on (where there are that many). What there is not
+    has the score DEAD.
     """
-    sentences, width = score_BK.shape
     values_RC, pieces_RC = (x.cpu().numpy() for x in top_pieces(log_p_RV, beam + 1))
-    score_BC = (score_BK[:, :, None] + values_RC.reshape(sentences, width, -1)).reshape(
-        sentences, -1
-    )
+    _, first_B, b_R = np.unique(rows.sentence_R, return_index=True, return_inverse=True)
+    score_BKC = np.full((len(first_B), beam, beam + 1), DEAD)
+    score_BKC[b_R, np.arange(len(rows)) - first_B[b_R]] = rows.score_R[:, None] + values_RC
+    score_BC = score_BKC.reshape(len(first_B), -1)
     best_BC = np.argsort(-score_BC, axis=1, kind="stable")[:, : 2 * beam]
-    row_BC = best_BC // (beam + 1) + np.arange(sentences)[:, None] * width
+    row_BC = np.minimum(first_B[:, None] + best_BC // (beam + 1), len(rows) - 1)
     piece_BC = pieces_RC[row_BC, best_BC % (beam + 1)]
     return np.take_along_axis(score_BC, best_BC, axis=1), row_BC, piece_BC
 
@@ -163,10 +148,6 @@ class _Finished:
         )
 
     def best(self) -> list[list[FoundPieces]]:
-        """The n best of every sentence. Raises UserError if there is a sentence without any."""
-        if not all(self._found):
-            raise UserError(
-                "the model's predictions are not numbers (NaN)",
-                mend="its training diverged: train it again, with a lower learning rate",
-            )
+        """The n best of every sentence."""
+        assert all(self._found)
         return [found[: self._nbest] for found in self._found]

@@ -12,6 +12,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from nmt.errors import UserError
+from nmt.neural.search.hypotheses import Hypotheses
 from nmt.recipe.systems import SearchSettings
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
@@ -23,10 +25,12 @@ MIN_REPEATED_PIECES = 12
 """Shortest stretch that is called endless; "no, no, no, no" is not."""
 
 
-def max_length(source_pieces: int, settings: SearchSettings, max_positions: int) -> int:
-    """Most pieces of output, the end included, for a source of so many pieces without its end."""
-    wanted = int(settings.max_length_ratio * source_pieces) + settings.max_length_extra
-    return max(2, min(wanted, max_positions))
+def max_lengths(
+    source_pieces: np.ndarray, settings: SearchSettings, max_positions: int
+) -> np.ndarray:
+    """Most pieces of output, ends included, for sources of so many pieces without their ends."""
+    wanted = (settings.max_length_ratio * source_pieces).astype(np.int64)
+    return np.clip(wanted + settings.max_length_extra, 2, max_positions)
 
 
 @njit(nogil=True, cache=True)
@@ -48,35 +52,36 @@ def repeats_endlessly(pieces: Any) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def must_end(history_RT: Any, source_pieces_R: Any, max_length_R: Any) -> Any:
+def must_end(history_RT: Any, length_R: Any, source_pieces_R: Any, max_length_R: Any) -> Any:
     """Which hypotheses may only end now: [R] of bool.
 
     Those whose next piece is the last that the limit leaves, and those that repeat themselves
     endlessly and are already much longer than their source.
     """
-    rows, length = history_RT.shape
-    ends_R = np.empty(rows, dtype=np.bool_)
-    for r in range(rows):
+    ends_R = np.empty(len(length_R), dtype=np.bool_)
+    for r in range(len(length_R)):
+        length = length_R[r]
         ends_R[r] = length + 1 >= max_length_R[r] or (
-            length > 1.5 * source_pieces_R[r] + 8 and repeats_endlessly(history_RT[r])
+            length > 1.5 * source_pieces_R[r] + 8 and repeats_endlessly(history_RT[r, :length])
         )
     return ends_R
 
 
 @njit(nogil=True, cache=True)
-def repeating_pieces(history_RT: Any, order: int) -> Any:
+def repeating_pieces(history_RT: Any, length_R: Any, order: int) -> Any:
     """Rows and pieces, [2, N], that would make an n-gram of this order occur a second time."""
-    rows, length = history_RT.shape
     found = [(np.int64(0), np.int64(0)) for _ in range(0)]
-    for r in range(rows):
-        for start in range(length - order + 1):
+    for r in range(len(length_R)):
+        history = history_RT[r, : length_R[r]]
+        first = len(history) - order + 1  # of the n-gram that the next piece completes
+        for start in range(first):
             same = True
             for i in range(order - 1):
-                if history_RT[r, start + i] != history_RT[r, length - order + 1 + i]:
+                if history[start + i] != history[first + i]:
                     same = False
                     break
             if same:
-                found.append((np.int64(r), history_RT[r, start + order - 1]))
+                found.append((np.int64(r), history[start + order - 1]))
     out = np.empty((2, len(found)), dtype=np.int64)
     for number in range(len(found)):
         out[0, number], out[1, number] = found[number]
@@ -84,21 +89,35 @@ def repeating_pieces(history_RT: Any, order: int) -> Any:
 
 
 def allowed_log_probabilities(
-    logits_RV: Tensor, history_RT: np.ndarray, must_end_R: np.ndarray, settings: SearchSettings
+    logits_RV: Tensor,
+    rows: Hypotheses,
+    source_pieces_R: np.ndarray,
+    max_length_R: np.ndarray,
+    settings: SearchSettings,
 ) -> Tensor:
     """The model's log-probabilities of the next piece, [R, V]; -inf for what may not come next.
 
     They are the probabilities among all pieces: ruling some out does not make others likelier, so
     a hypothesis has the score that the model gives it.
+
+    Raises UserError if the model predicts numbers that are none.
     """
     wide = torch.promote_types(logits_RV.dtype, torch.float32)
     log_p_RV = torch.log_softmax(logits_RV, dim=-1, dtype=wide)
+    if bool(log_p_RV[:, EOS_ID].isnan().any()):  # one NaN makes the whole row NaN
+        raise UserError(
+            "the model's predictions are not numbers (NaN)",
+            mend="its training diverged: train it again, with a lower learning rate",
+        )
+    device = log_p_RV.device
     log_p_RV[:, [PAD_ID, BOS_ID, UNK_ID]] = float("-inf")
     if settings.no_repeat_ngram:
-        rows, pieces = torch.from_numpy(repeating_pieces(history_RT, settings.no_repeat_ngram))
-        log_p_RV[rows.to(log_p_RV.device), pieces.to(log_p_RV.device)] = float("-inf")
-    if must_end_R.any():
-        ending = torch.from_numpy(np.flatnonzero(must_end_R)).to(log_p_RV.device)
+        repeating = repeating_pieces(rows.history_RT, rows.length_R, settings.no_repeat_ngram)
+        repeating_rows, pieces = torch.from_numpy(repeating).to(device)
+        log_p_RV[repeating_rows, pieces] = float("-inf")
+    ends_R = must_end(rows.history_RT, rows.length_R, source_pieces_R, max_length_R)
+    if ends_R.any():
+        ending = torch.from_numpy(np.flatnonzero(ends_R)).to(device)
         end_N = log_p_RV[ending, EOS_ID]
         log_p_RV[ending] = float("-inf")
         log_p_RV[ending, EOS_ID] = end_N

@@ -1,6 +1,6 @@
 """Translations drawn at random from the model's distribution.
 
-Shapes: R translations still drawn, V pieces, C pieces to draw from, T pieces said so far.
+Shapes: R rows (translations being drawn), V pieces, C pieces to draw from.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import Tensor
 
 from nmt.neural.kernels.top_pieces import top_pieces
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.search.beam import FoundPieces
-from nmt.neural.search.limits import allowed_log_probabilities, max_length, must_end
-from nmt.neural.search.steps import Steps
+from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
+from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
+from nmt.neural.search.steps import Steps, rows_at_once
 from nmt.recipe.systems import SearchSettings
 from nmt.search_options import Sampling
-from nmt.tokenization.protocol import BOS_ID, EOS_ID
+from nmt.tokenization.protocol import EOS_ID
 
 
 @torch.inference_mode()
@@ -35,41 +35,42 @@ def sample(
 
     What is drawn for a sentence depends on its pieces and the seed, not on the batch: its random
     numbers are its own. Scores are the model's log-probabilities, whatever the temperature.
+
+    Raises UserError if the model predicts numbers that are none.
     """
     if not sources:
         return []
-    # Row r draws translation drawn_R[r], which is one of sentence_of[drawn_R[r]].
+    # Translation n is one of sentence_of[n].
     sentence_of = np.repeat(np.arange(len(sources)), count)
     random = [
         _generator(source, sampling.seed, copy) for source in sources for copy in range(count)
     ]
-    source_pieces = np.array([len(source) for source in sources])[sentence_of]
-    limits = np.array(
-        [max_length(n, settings, model.architecture.max_positions) for n in source_pieces]
-    )
-    steps = Steps(model, sources, beam=count)
+    source_pieces = np.array([len(source) for source in sources], dtype=np.int64)[sentence_of]
+    limits = max_lengths(source_pieces, settings, model.architecture.max_positions)
+    room = rows_at_once(model.output.device)
+    waiting = np.arange(len(sentence_of))
     found: list[list[FoundPieces]] = [[] for _ in sources]
-    drawn_R = np.arange(len(sentence_of))
-    parent_R = drawn_R
-    piece_R = np.full(len(drawn_R), BOS_ID)
-    history_RT = np.empty((len(drawn_R), 0), dtype=np.int64)
-    total_R = np.zeros(len(drawn_R))
-    while len(drawn_R):
-        logits_RV, _ = steps.advance(piece_R, parent_R, sentence_of[drawn_R])
-        ends_R = must_end(history_RT, source_pieces[drawn_R], limits[drawn_R])
-        log_p_RV = allowed_log_probabilities(logits_RV, history_RT, ends_R, settings)
-        numbers_R = np.array([random[drawn].random() for drawn in drawn_R])
-        piece_R1 = draw(log_p_RV, numbers_R, sampling)
-        total_R = total_R + log_p_RV.gather(1, piece_R1)[:, 0].cpu().numpy()
+    steps = Steps(model, sources, beam=count)
+    rows = Hypotheses.of_nothing(waiting[:0], 0)
+    while len(rows) or len(waiting):
+        free = room - len(rows)
+        rows = rows.and_also(Hypotheses.of_nothing(waiting[:free], 0))
+        waiting = waiting[free:]
+        translation_R = rows.sentence_R
+        logits_RV, _ = steps.advance(rows.piece_R, rows.parent_R, sentence_of[translation_R])
+        log_p_RV = allowed_log_probabilities(
+            logits_RV, rows, source_pieces[translation_R], limits[translation_R], settings
+        )
+        number_R = np.array([random[translation].random() for translation in translation_R])
+        piece_R1 = draw(log_p_RV, number_R, sampling)
+        score_R = rows.score_R + log_p_RV.gather(1, piece_R1)[:, 0].cpu().numpy()
         piece_R = piece_R1[:, 0].cpu().numpy()
         for row in np.flatnonzero(piece_R == EOS_ID):
-            log_probability = float(total_R[row])
-            found[sentence_of[drawn_R[row]]].append(
-                FoundPieces(history_RT[row].tolist(), log_probability, log_probability)
+            found[sentence_of[translation_R[row]]].append(
+                FoundPieces(rows.pieces(int(row)), float(score_R[row]), float(score_R[row]))
             )
-        parent_R = np.flatnonzero(piece_R != EOS_ID)
-        drawn_R, piece_R, total_R = drawn_R[parent_R], piece_R[parent_R], total_R[parent_R]
-        history_RT = np.concatenate((history_RT[parent_R], piece_R[:, None]), axis=1)
+        goes_on = np.flatnonzero(piece_R != EOS_ID)
+        rows = rows.extended(goes_on, piece_R[goes_on], score_R[goes_on])
     return [sorted(hypotheses, key=lambda found: -found.score) for hypotheses in found]
 
 

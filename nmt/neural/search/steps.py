@@ -1,11 +1,12 @@
 """One decoder step for many hypotheses at once, with everything before it cached.
 
-Shapes: R rows (hypotheses), S source positions, D model width, H heads, E head width, V pieces.
+Shapes: R rows (hypotheses), T steps of the longest of them, D model width, H heads, E head width,
+V pieces, M positions of the memory of all sources, S source positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -17,15 +18,24 @@ from nmt.neural.kernels.step_attention import step_cross_attention, step_self_at
 from nmt.neural.model.transformer import DecoderLayer, Transformer
 from nmt.neural.packed import pack_source
 
-_SPARE = 8
-"""Steps more than source positions for which there is room at first; it doubles when used up."""
-
 _MULTIPLE = 32
 """Rows are computed in multiples of this.
 
 Processor libraries compile code for each new shape, and for very few rows take another path, whose
 results differ in the last digit: a sentence's translation would depend on its batch.
 """
+
+_SPARE = 8
+"""Steps more than source positions for which there is room at first; it doubles when used up."""
+
+
+def rows_at_once(device: torch.device) -> int:
+    """Rows that are best computed at once.
+
+    On a processor core, as many as matrix products need to be quick; the logits of more would
+    leave its cache.
+    """
+    return 320 if device.type == "cpu" else 4096
 
 
 def _round_up(rows: int) -> int:
@@ -36,7 +46,8 @@ class Steps:
     """The decoder's state over a batch of source sentences.
 
     A row's keys and values at a step are written to the next free places of a cache, and its
-    history is a list of places. Choosing other rows to go on from moves no keys and values.
+    history is a list of places. Choosing other rows to go on from moves no keys and values, and
+    rows need not be at the same step.
     """
 
     def __init__(self, model: Transformer, sources: Sequence[np.ndarray], *, beam: int) -> None:
@@ -47,26 +58,32 @@ class Steps:
             sources: pieces of each source sentence, without its end.
             beam: rows a sentence, for the size of the cache.
         """
-        positions = sum(len(source) + 1 for source in sources)
-        source = pack_source(sources, _round_up(positions)).to(model.output.device)
-        memory_SD = model.encode(source)
         self._model = model
         self._layers = [cast(DecoderLayer, layer) for layer in model.decoder]
-        self._memories = [
-            layer.cross_attention.project_memory(memory_SD).contiguous() for layer in self._layers
-        ]
-        self._offsets = source.offsets.long()
-        sizes = model.architecture
-        room = _round_up(beam * (positions + _SPARE * len(sources)))
-        self._caches = [
-            memory_SD.new_empty(room, 2, sizes.heads, sizes.head_width) for _ in self._layers
-        ]
+        lengths = np.array([len(source) + 1 for source in sources])
+        self._ends = np.cumsum(lengths)
+        self._begins = self._ends - lengths
+        self._memories = self._encode(sources)
+        like = self._memories[0]
+        room = _round_up(beam * int((lengths + _SPARE).sum()))
+        self._caches = [like.new_empty(room, *like.shape[1:]) for _ in self._layers]
         self._used = 0
-        self._places_RT = self._offsets.new_empty(0, 0)
-        self.step = 0
-        """Steps taken so far."""
+        self._place_RT = np.empty((0, 0), dtype=np.int64)
+        self._step_R = np.empty(0, dtype=np.int64)
 
-    def _take_places(self, rows: int) -> Tensor:
+    def _encode(self, sources: Sequence[np.ndarray]) -> list[Tensor]:
+        """For each layer, keys and values of all sources' memory: [M, 2, H, E]."""
+        device = self._model.output.device
+        parts: list[list[Tensor]] = [[] for _ in self._layers]
+        for batch in _batches(sources, rows_at_once(device)):
+            positions = sum(len(source) + 1 for source in batch)
+            packed = pack_source(batch, _round_up(positions)).to(device)
+            memory_SD = self._model.encode(packed)
+            for part, layer in zip(parts, self._layers, strict=True):
+                part.append(layer.cross_attention.project_memory(memory_SD)[:positions])
+        return [torch.cat(part) for part in parts]
+
+    def _take_places(self, rows: int) -> np.ndarray:
         """The next free places, one a row: [R]."""
         room = len(self._caches[0])
         if self._used + rows > room:
@@ -74,7 +91,17 @@ class Steps:
                 self._caches[number] = old.new_empty(2 * room + rows, *old.shape[1:])
                 self._caches[number][: self._used] = old[: self._used]
         self._used += rows
-        return torch.arange(self._used - rows, self._used, device=self._offsets.device)
+        return np.arange(self._used - rows, self._used)
+
+    def _extend_histories(self, parent_R: np.ndarray) -> None:
+        """Make the rows of the last step those of the next, each with a place of its own."""
+        goes_on_R = parent_R >= 0
+        step_R = np.where(goes_on_R, self._step_R[parent_R] + 1 if len(self._step_R) else 0, 0)
+        place_RT = np.zeros((len(parent_R), step_R.max() + 1), dtype=np.int64)
+        width = min(place_RT.shape[1], self._place_RT.shape[1])
+        place_RT[goes_on_R, :width] = self._place_RT[parent_R[goes_on_R], :width]
+        place_RT[np.arange(len(parent_R)), step_R] = self._take_places(len(parent_R))
+        self._step_R, self._place_RT = step_R, place_RT
 
     def advance(
         self,
@@ -87,8 +114,8 @@ class Steps:
         """Feed one piece to each row.
 
         Args:
-            piece_R: the pieces, BOS at the first step.
-            parent_R: which row of the last step each row continues; ignored at the first step.
+            piece_R: the pieces, BOS where a row begins.
+            parent_R: which row of the last call each row continues; -1 where it begins.
             sentence_R: which source sentence each row translates.
             weights: also return the last layer's attention to the source.
 
@@ -98,54 +125,48 @@ class Steps:
         """
         rows = len(piece_R)
         # The rows that fill up compute the first row again; nobody reads them.
-        fill_up = np.arange(_round_up(rows)) * (np.arange(_round_up(rows)) < rows)
-        device = self._offsets.device
-        pieces, parents, sentences = (
-            torch.from_numpy(x[fill_up]).to(device) for x in (piece_R, parent_R, sentence_R)
-        )
-        own_R1 = self._take_places(len(pieces))[:, None]
-        history_RT = self._places_RT[parents] if self.step else own_R1[:, :0]
-        self._places_RT = torch.cat((history_RT, own_R1), dim=1)
-        begins, ends = self._offsets[sentences], self._offsets[sentences + 1]
-        positions = torch.full_like(pieces, self.step)
-        x_RD: Tensor = self._model.target_embedding(pieces, positions)
-        attention: Tensor | None = None
-        for number in range(len(self._layers)):
-            last = number + 1 == len(self._layers)
-            x_RD, attention = self._layer(
-                number, x_RD, positions, begins, ends, weights=weights and last
+        fill_up = np.arange(_round_up(rows))
+        fill_up[rows:] = 0
+        self._extend_histories(parent_R[fill_up])
+        sentence_R = sentence_R[fill_up]
+        device = self._model.output.device
+        piece, step, place, begin, end = (
+            torch.from_numpy(x).to(device)
+            for x in (
+                piece_R[fill_up], self._step_R, self._place_RT,
+                self._begins[sentence_R], self._ends[sentence_R],
             )
-        self.step += 1
+        )  # fmt: skip
+        x_RD: Tensor = self._model.target_embedding(piece, step)
+        attention_RS: Tensor | None = None
+        for number, layer in enumerate(self._layers):
+            entered_RD = layer.enter(x_RD, layer.self_attention_norm)
+            qkv_R3HE = layer.self_attention.project(entered_RD, step)
+            cache = self._caches[number]
+            cache[self._used - len(fill_up) : self._used] = qkv_R3HE[:, 1:]
+            mixed_RHE = step_self_attention(qkv_R3HE[:, 0], cache, place, step + 1)
+            y_RD = layer.self_attention.out(mixed_RHE.flatten(1))
+            x_RD = layer.leave(y_RD, x_RD, layer.self_attention_norm, None)
+            entered_RD = layer.enter(x_RD, layer.cross_attention_norm)
+            q_RHE = layer.cross_attention.project_queries(entered_RD)
+            mixed_RHE, attention_RS = step_cross_attention(
+                q_RHE, self._memories[number], begin, end,
+                weights=weights and number + 1 == len(self._layers),
+            )  # fmt: skip
+            y_RD = layer.cross_attention.out(mixed_RHE.flatten(1))
+            x_RD = layer.leave(y_RD, x_RD, layer.cross_attention_norm, None)
+            y_RD = layer.feed_forward(layer.enter(x_RD, layer.feed_forward_norm))
+            x_RD = layer.leave(y_RD, x_RD, layer.feed_forward_norm, None)
         logits_RV = F.linear(self._model.decoder_norm(x_RD), self._model.output)
-        return logits_RV[:rows], None if attention is None else attention[:rows]
+        return logits_RV[:rows], None if attention_RS is None else attention_RS[:rows]
 
-    def _layer(
-        self,
-        number: int,
-        x_RD: Tensor,
-        positions: Tensor,
-        begins: Tensor,
-        ends: Tensor,
-        *,
-        weights: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """`DecoderLayer.forward` at one new position a row."""
-        layer, cache = self._layers[number], self._caches[number]
-        entered = layer.enter(x_RD, layer.self_attention_norm)
-        qkv_R3HE = layer.self_attention.project(entered, positions)
-        cache[self._used - len(x_RD) : self._used] = qkv_R3HE[:, 1:]
-        mixed = step_self_attention(qkv_R3HE[:, 0], cache, self._places_RT)
-        y_RD = layer.self_attention.out(mixed.flatten(1))
-        x_RD = layer.leave(y_RD, x_RD, layer.self_attention_norm, None)
-        entered = layer.enter(x_RD, layer.cross_attention_norm)
-        mixed, attention = step_cross_attention(
-            layer.cross_attention.project_queries(entered),
-            self._memories[number],
-            begins,
-            ends,
-            weights=weights,
-        )
-        y_RD = layer.cross_attention.out(mixed.flatten(1))
-        x_RD = layer.leave(y_RD, x_RD, layer.cross_attention_norm, None)
-        y_RD = layer.feed_forward(layer.enter(x_RD, layer.feed_forward_norm))
-        return layer.leave(y_RD, x_RD, layer.feed_forward_norm, None), attention
+
+def _batches(sources: Sequence[np.ndarray], positions: int) -> Iterator[Sequence[np.ndarray]]:
+    """Sources in order, in batches of so many positions (or a single longer one)."""
+    begin, used = 0, 0
+    for number, source in enumerate(sources):
+        if number > begin and used + len(source) + 1 > positions:
+            yield sources[begin:number]
+            begin, used = number, 0
+        used += len(source) + 1
+    yield sources[begin:]

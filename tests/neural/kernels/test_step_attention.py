@@ -22,11 +22,11 @@ def test_self_attention_is_as_exact_as_pytorch(
 ) -> None:
     q = torch.randn(rows, heads, width)
     kv = torch.randn(50, 2, heads, width)
-    places = torch.randint(0, 50, (rows, steps))
+    places, counts = torch.randint(0, 50, (rows, steps)), torch.randint(1, steps + 1, (rows,))
     assert_as_exact(
-        step_self_attention(q, kv, places),
-        step_self_attention_reference(q, kv, places),
-        step_self_attention_reference(q.double(), kv.double(), places),
+        step_self_attention(q, kv, places, counts),
+        step_self_attention_reference(q, kv, places, counts),
+        step_self_attention_reference(q.double(), kv.double(), places, counts),
     )
 
 
@@ -61,7 +61,8 @@ def test_step_by_step_is_causal_attention(function: type) -> None:
     for step in range(6):
         for sentence in range(len(lengths)):
             kv[places[sentence, step]] = qkv[6 * sentence + step, 1:]
-        out = function(qkv[[step, 6 + step], 0], kv, places[:, : step + 1])
+        counts = torch.tensor([step + 1, step + 1])
+        out = function(qkv[[step, 6 + step], 0], kv, places, counts)
         torch.testing.assert_close(out, expected[[step, 6 + step]], rtol=0, atol=1e-13)
 
 
@@ -94,28 +95,31 @@ def test_weights_are_the_mean_over_heads() -> None:
 def test_a_row_does_not_feel_the_others() -> None:
     q, kv = torch.randn(64, 2, 8), torch.randn(99, 2, 2, 8)
     places = torch.randint(0, 99, (64, 9))
-    together = step_self_attention(q, kv, places)
+    counts = torch.randint(1, 10, (64,))
+    together = step_self_attention(q, kv, places, counts)
     for row in (0, 17, 63):
-        assert torch.equal(step_self_attention(q[[row]], kv, places[[row]])[0], together[row])
+        alone = step_self_attention(q[[row]], kv, places[[row], : counts[row]], counts[[row]])
+        assert torch.equal(alone[0], together[row])
 
 
 def test_views_are_taken_as_they_are() -> None:
     """Queries are a part of the queries, keys and values that one product gives."""
     qkv = torch.randn(4, 3, 2, 8)
-    places = torch.randint(0, 4, (4, 3))
+    places, counts = torch.randint(0, 4, (4, 3)), torch.full((4,), 3)
+    kv = qkv[:, 1:].contiguous()
     assert torch.equal(
-        step_self_attention(qkv[:, 0], qkv[:, 1:].contiguous(), places),
-        step_self_attention(qkv[:, 0].contiguous(), qkv[:, 1:].contiguous(), places),
+        step_self_attention(qkv[:, 0], kv, places, counts),
+        step_self_attention(qkv[:, 0].contiguous(), kv, places, counts),
     )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_types(dtype: torch.dtype) -> None:
     q, kv = torch.randn(6, 2, 8).to(dtype), torch.randn(9, 2, 2, 8).to(dtype)
-    places = torch.randint(0, 9, (6, 5))
-    out = step_self_attention(q, kv, places)
+    places, counts = torch.randint(0, 9, (6, 5)), torch.tensor([5, 1, 2, 5, 3, 4])
+    out = step_self_attention(q, kv, places, counts)
     assert out.dtype == dtype
-    exact = step_self_attention_reference(q.double(), kv.double(), places)
+    exact = step_self_attention_reference(q.double(), kv.double(), places, counts)
     torch.testing.assert_close(out.double(), exact, rtol=0.03, atol=0.03)
     begin, end = torch.zeros(6, dtype=torch.int64), torch.full((6,), 4)
     out, weights = step_cross_attention(q, kv, begin, end, weights=True)
@@ -129,5 +133,5 @@ def test_numbers_that_are_none_show() -> None:
     q, kv = torch.randn(3, 1, 4), torch.randn(6, 2, 1, 4)
     kv[5, 0, 0, 0] = torch.nan
     places = torch.tensor([[0, 3], [1, 5], [5, 4]])
-    out = step_self_attention(q, kv, places)
+    out = step_self_attention(q, kv, places, torch.tensor([2, 2, 2]))
     assert out.isfinite().all(dim=-1)[:, 0].tolist() == [True, False, False]

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from nmt.errors import UserError
 from nmt.neural.kernels import packed_attention, step_attention, top_pieces
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.search.beam import FoundPieces, beam_search, coverage, length_normaliser
+from nmt.neural.search import beam
+from nmt.neural.search.beam import beam_search, coverage, length_normaliser
+from nmt.neural.search.hypotheses import FoundPieces
 from nmt.recipe.systems import SearchSettings
 from nmt.tokenization.protocol import EOS_ID, NUM_CONTROL_IDS
 from tests.neural.models import (
@@ -129,7 +131,7 @@ def plain_beam_search(
             next_pieces = [EOS_ID] if length == longest else [EOS_ID, *range(4, len(log_p))]
             candidates += [(score + log_p[piece], [*pieces, piece]) for piece in next_pieces]
         candidates.sort(key=lambda candidate: -candidate[0])
-        normaliser = length_normaliser(length, alpha)
+        normaliser = float(length_normaliser(np.array(length), alpha))
         finished += [
             FoundPieces(pieces[:-1], score / normaliser, score)
             for score, pieces in candidates[:beam]
@@ -240,7 +242,8 @@ def test_the_last_position_of_the_model_can_be_reached() -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("length", [1, 7, 100])
 def test_the_length_normaliser_is_that_of_the_paper(length: int, alpha: float) -> None:
-    assert length_normaliser(length, alpha) == pytest.approx((5 + length) ** alpha / 6**alpha)
+    (normaliser,) = length_normaliser(np.array([length]), alpha)
+    assert normaliser == pytest.approx((5 + length) ** alpha / 6**alpha)
 
 
 def test_coverage_is_that_of_the_paper() -> None:
@@ -262,8 +265,12 @@ def test_a_longer_output_is_preferred_with_a_higher_length_penalty() -> None:
 
 
 @torch.no_grad()
-def test_the_coverage_penalty_is_added_to_the_score() -> None:
-    """Of sentences whose longest leaves the batch first, so that the width of attention shrinks."""
+@pytest.mark.parametrize("room", [3, 320])
+def test_the_coverage_penalty_is_added_to_the_score(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of sentences whose longest comes and goes, so that the width of attention changes."""
+    monkeypatch.setattr(beam, "rows_at_once", lambda device: room)
     beta = 0.4
     model = make_model(sharpness=2.0, dtype=torch.float64)
     sources = random_rows([2, 17, 5, 3])
@@ -278,7 +285,7 @@ def test_the_coverage_penalty_is_added_to_the_score() -> None:
             )
             assert isinstance(attention, torch.Tensor)
             penalty = float(attention.clamp(max=1.0).log().sum())
-            expected = hypothesis.log_probability / length_normaliser(len(pieces) + 1, 0.8)
+            expected = hypothesis.log_probability / ((6 + len(pieces)) / 6) ** 0.8
             assert hypothesis.score == pytest.approx(expected + beta * penalty, abs=1e-9)
 
 
@@ -318,14 +325,14 @@ def test_a_repetition_as_long_as_the_source_is_not_stopped() -> None:
 @given(st.integers(0, 1000), st.integers(1, 5), st.integers(1, 3), st.randoms())
 @settings(max_examples=10, deadline=None)
 def test_a_translation_does_not_depend_on_its_batch(
-    seed: int, beam: int, nbest: int, random: Any
+    seed: int, width: int, nbest: int, random: Any
 ) -> None:
-    """In float32, alone, in threes, in one batch and in another order."""
+    """In float32: alone, in threes, in one batch, in another order, with room for a few."""
     model = make_model(seed=seed, sharpness=2.0, positions="rotary" if seed % 2 else "sinusoidal")
     lengths = [random.randint(1, 14) for _ in range(10)]
     sources = random_rows(lengths, seed=seed)
     chosen = SearchSettings(
-        beam=beam,
+        beam=width,
         max_length_extra=6,
         coverage_penalty=0.2 if seed % 3 == 0 else 0.0,
         no_repeat_ngram=3 if seed % 5 == 0 else 0,
@@ -342,6 +349,10 @@ def test_a_translation_does_not_depend_on_its_batch(
     random.shuffle(order)
     shuffled = beam_search(model, [sources[i] for i in order], chosen, nbest=nbest)
     assert_same(shuffled, [together[i] for i in order])
+    with pytest.MonkeyPatch.context() as patch:
+        # Sentences are then begun when others are done.
+        patch.setattr(beam, "rows_at_once", lambda device: 4 * width)
+        assert_same(beam_search(model, sources, chosen, nbest=nbest), together)
 
 
 def test_where_nothing_is_compiled_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

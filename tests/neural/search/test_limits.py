@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.neural.search.hypotheses import Hypotheses
 from nmt.neural.search.limits import (
     LONGEST_PERIOD,
     MIN_COPIES,
     MIN_REPEATED_PIECES,
     allowed_log_probabilities,
-    max_length,
+    max_lengths,
     must_end,
     repeating_pieces,
     repeats_endlessly,
@@ -24,25 +25,29 @@ from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 PIECES = st.lists(st.integers(4, 7), max_size=40)
 
 
-def as_history(rows: list[list[int]]) -> np.ndarray:
-    return np.array(rows, dtype=np.int64).reshape(len(rows), -1)
+def as_hypotheses(rows: list[list[int]]) -> Hypotheses:
+    """Of uneven lengths; beside them stand pieces that are not theirs."""
+    hypotheses = Hypotheses.of_nothing(range(len(rows)), 0)
+    hypotheses.length_R = np.array([len(row) for row in rows])
+    width = max(map(len, rows))
+    hypotheses.history_RT = np.array(
+        [row + [7] * (width - len(row)) for row in rows], dtype=np.int64
+    ).reshape(len(rows), width)
+    return hypotheses
 
 
 @pytest.mark.parametrize(
-    ("source", "ratio", "extra", "positions", "expected"),
+    ("ratio", "extra", "positions", "expected"),
     [
-        (10, 2.0, 20, 1024, 40),
-        (10, 1.5, 3, 1024, 18),
-        (10, 2.0, 20, 32, 32),
-        (1, 0.1, 0, 1024, 2),
-        (0, 2.0, 20, 1024, 20),
+        (2.0, 20, 1024, [20, 22, 40]),
+        (1.5, 3, 1024, [3, 4, 18]),
+        (2.0, 20, 32, [20, 22, 32]),
+        (0.1, 0, 1024, [2, 2, 2]),
     ],
 )
-def test_the_longest_output(
-    source: int, ratio: float, extra: int, positions: int, expected: int
-) -> None:
+def test_the_longest_output(ratio: float, extra: int, positions: int, expected: list[int]) -> None:
     settings = SearchSettings(max_length_ratio=ratio, max_length_extra=extra)
-    assert max_length(source, settings, positions) == expected
+    assert max_lengths(np.array([0, 1, 10]), settings, positions).tolist() == expected
 
 
 @given(PIECES)
@@ -71,17 +76,18 @@ def test_a_short_or_slow_repetition_is_not_endless() -> None:
 
 
 def test_what_must_end() -> None:
-    repeats, says = [7] * 20, list(range(20))
-    history = as_history([repeats, repeats, says, says])
-    source_pieces = np.array([7, 8, 7, 7])  # 20 is more than 1.5 * 7 + 8, but not than 1.5 * 8 + 8
-    limits = np.array([99, 99, 21, 22])
-    assert must_end(history, source_pieces, limits).tolist() == [True, False, True, False]
+    rows = as_hypotheses([[7] * 20, [7] * 20, list(range(20)), list(range(20)), [5, 6]])
+    # 20 is more than 1.5 * 7 + 8, but not than 1.5 * 8 + 8.
+    source_pieces = np.array([7, 8, 7, 7, 1])
+    limits = np.array([99, 99, 21, 22, 99])
+    ends = must_end(rows.history_RT, rows.length_R, source_pieces, limits)
+    assert ends.tolist() == [True, False, True, False, False]
 
 
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 25), st.integers(0, 1000))
-def test_pieces_that_would_repeat_an_ngram(order: int, rows: int, length: int, seed: int) -> None:
-    history = np.random.default_rng(seed).integers(4, 8, (rows, length))
-    found = set(zip(*repeating_pieces(history, order).tolist(), strict=True))
+@given(st.integers(1, 4), st.lists(PIECES, min_size=1, max_size=4))
+def test_pieces_that_would_repeat_an_ngram(order: int, histories: list[list[int]]) -> None:
+    rows = as_hypotheses(histories)
+    found = set(zip(*repeating_pieces(rows.history_RT, rows.length_R, order).tolist(), strict=True))
 
     def repeats(pieces: list[int]) -> bool:
         ngrams = [tuple(pieces[i : i + order]) for i in range(len(pieces) - order + 1)]
@@ -89,18 +95,19 @@ def test_pieces_that_would_repeat_an_ngram(order: int, rows: int, length: int, s
 
     expected = {
         (row, piece)
-        for row in range(rows)
+        for row, history in enumerate(histories)
         for piece in range(4, 9)
-        if repeats([*history[row].tolist(), piece])
+        if repeats([*history, piece])
     }
     assert found == expected
 
 
 def test_allowed_pieces_have_the_probabilities_of_the_model() -> None:
     logits = torch.randn(3, 12)
-    history = as_history([[5, 6, 5], [7, 8, 9], [5, 5, 5]])
-    settings = SearchSettings(no_repeat_ngram=2)
-    log_p = allowed_log_probabilities(logits, history, np.array([False, True, False]), settings)
+    rows = as_hypotheses([[5, 6, 5], [7, 8, 9, 10], [5, 5]])
+    log_p = allowed_log_probabilities(
+        logits, rows, np.array([5, 5, 5]), np.array([9, 5, 9]), SearchSettings(no_repeat_ngram=2)
+    )
     expected = torch.log_softmax(logits, dim=-1)
     ruled_out = torch.zeros(3, 12, dtype=torch.bool)
     ruled_out[:, [PAD_ID, BOS_ID, UNK_ID]] = True
@@ -110,14 +117,15 @@ def test_allowed_pieces_have_the_probabilities_of_the_model() -> None:
     torch.testing.assert_close(log_p[~ruled_out], expected[~ruled_out])
 
 
-def test_log_probabilities_of_half_types_are_wide() -> None:
-    logits = torch.randn(2, 12, dtype=torch.bfloat16)
-    nothing = as_history([[], []])
-    log_p = allowed_log_probabilities(logits, nothing, np.zeros(2, dtype=bool), SearchSettings())
-    assert log_p.dtype == torch.float32
-    assert (
-        allowed_log_probabilities(
-            logits.double(), nothing, np.zeros(2, dtype=bool), SearchSettings()
-        ).dtype
-        == torch.float64
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64,) * 2],
+)
+def test_log_probabilities_of_half_types_are_wide(
+    dtype: torch.dtype, expected: torch.dtype
+) -> None:
+    rows = as_hypotheses([[], []])
+    log_p = allowed_log_probabilities(
+        torch.randn(2, 12).to(dtype), rows, np.array([3, 3]), np.array([9, 9]), SearchSettings()
     )
+    assert log_p.dtype == expected

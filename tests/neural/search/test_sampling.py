@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.neural.search.beam import FoundPieces, beam_search
+from nmt.errors import UserError
+from nmt.neural.search import sampling as sampling_module
+from nmt.neural.search.beam import beam_search
+from nmt.neural.search.hypotheses import FoundPieces
 from nmt.neural.search.sampling import draw, sample
 from nmt.recipe.systems import SearchSettings
 from nmt.search_options import Sampling
@@ -126,7 +129,9 @@ def test_a_seed_gives_the_same_again_and_another_something_else() -> None:
 
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(top_k=4), Sampling(top_p=0.8)], ids=str)
-def test_what_is_drawn_does_not_depend_on_the_batch(sampling: Sampling) -> None:
+def test_what_is_drawn_does_not_depend_on_the_batch(
+    sampling: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = make_model()
     sources = random_rows([1 + n % 9 for n in range(20)])
     together = pieces_of(sample(model, sources, SearchSettings(), sampling, count=2))
@@ -141,6 +146,9 @@ def test_what_is_drawn_does_not_depend_on_the_batch(sampling: Sampling) -> None:
         assert apart == together
     backwards = sample(model, sources[::-1], SearchSettings(), sampling, count=2)
     assert pieces_of(backwards)[::-1] == together
+    monkeypatch.setattr(sampling_module, "rows_at_once", lambda device: 5)
+    one_after_the_other = sample(model, sources, SearchSettings(), sampling, count=2)
+    assert pieces_of(one_after_the_other) == together
 
 
 def test_control_symbols_are_never_drawn_and_limits_never_passed() -> None:
@@ -169,3 +177,12 @@ def test_a_model_that_repeats_is_stopped() -> None:
 
 def test_nothing_to_draw() -> None:
     assert sample(make_model(), [], SearchSettings(), Sampling()) == []
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(top_k=4), Sampling(top_p=0.8)], ids=str)
+def test_a_model_of_numbers_that_are_none(sampling: Sampling) -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.output[5, 3] = torch.nan
+    with pytest.raises(UserError, match="not numbers"):
+        sample(model, random_rows([3]), SearchSettings(), sampling)

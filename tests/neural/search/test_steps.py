@@ -11,6 +11,7 @@ import torch
 from nmt.neural.model.attention import CrossAttention
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.packed import pack, pack_source
+from nmt.neural.search import steps
 from nmt.neural.search.steps import Steps
 from nmt.tokenization.protocol import BOS_ID
 from tests.neural.models import make_model, next_log_probabilities, random_rows
@@ -29,33 +30,36 @@ def walk(
     model: Transformer,
     lengths: list[int],
     rows: int,
-    steps: int,
+    num_steps: int,
     tolerance: float,
     beam: int = 4,
 ) -> None:
-    """Go on from random rows with random pieces, the number of rows changing, and compare."""
+    """Go on from random rows with random pieces, some rows ending, new ones beginning; compare."""
     generator = np.random.default_rng(5)
     sources = random_rows(lengths)
     state = Steps(model, sources, beam=beam)
     sentences = generator.integers(0, len(sources), rows)
-    parents = np.arange(rows)
+    parents = np.full(rows, -1)
     pieces = np.full(rows, BOS_ID)
     histories: list[list[int]] = [[] for _ in range(rows)]
-    for step in range(steps):
+    for step in range(num_steps):
         logits, attention = state.advance(pieces, parents, sentences)
         assert attention is None
-        assert state.step == step + 1
         assert logits.shape == (len(pieces), len(model.output))
         log_p = torch.log_softmax(logits, dim=-1)
-        for row in range(0, len(pieces), 3):
+        for row in {0, *range(step % 3, len(pieces), 3)}:
             expected = next_log_probabilities(model, sources[sentences[row]], histories[row])[-1]
             torch.testing.assert_close(log_p[row], expected, rtol=0, atol=tolerance)
-        # Some rows end, others are continued once or more.
-        parents = np.sort(generator.integers(0, len(pieces), max(1, len(pieces) - step % 2)))
-        pieces = generator.integers(4, 19, len(parents))
-        sentences = sentences[parents]
+        # The first row goes on to the end; of the others some begin anew, some go on twice.
+        drawn = generator.integers(-1, len(pieces), max(0, len(pieces) - 1 - step % 2))
+        parents = np.array([0, *sorted(drawn)])
+        begins = parents < 0
+        pieces = np.where(begins, BOS_ID, generator.integers(4, 19, len(parents)))
+        new_sentences = generator.integers(0, len(sources), len(parents))
+        sentences = np.where(begins, new_sentences, sentences[parents])
         histories = [
-            [*histories[parent], int(piece)] for parent, piece in zip(parents, pieces, strict=True)
+            [*histories[parent], int(piece)] if parent >= 0 else []
+            for parent, piece in zip(parents, pieces, strict=True)
         ]
 
 
@@ -81,6 +85,12 @@ def test_more_rows_than_are_computed_at_once() -> None:
 
 
 @torch.no_grad()
+def test_sources_that_are_encoded_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "rows_at_once", lambda device: 10)
+    walk(make_model(dtype=torch.float64), [3, 4, 25, 9, 1, 1, 1, 7], 16, 3, 1e-12)
+
+
+@torch.no_grad()
 def test_attention_weights_are_those_of_the_last_layer() -> None:
     """Against softmax(q k) of what flows into the last cross-attention of a full decoding."""
     model = make_model(dtype=torch.float64)
@@ -88,7 +98,8 @@ def test_attention_weights_are_those_of_the_last_layer() -> None:
     state = Steps(model, sources, beam=1)
     rows = np.arange(2)
     for step, piece in enumerate([BOS_ID, *target]):
-        _, weights = state.advance(np.full(2, piece), rows, rows, weights=True)
+        parents = rows if step else np.array([-1, -1])
+        _, weights = state.advance(np.full(2, piece), parents, rows, weights=True)
         assert weights is not None
         assert weights.shape == (2, 7)
         for sentence, source in enumerate(sources):
