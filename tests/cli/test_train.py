@@ -26,7 +26,7 @@ from nmt.model_folder import open_model_folder
 from tests.small_corpus import write_corpus
 
 LONGER = (
-    "systems.small.training.max_updates=100", "systems.small.training.validate_every=5",
+    "systems.small.training.max_updates=300", "systems.small.training.validate_every=10",
     "systems.small.training.log_every=1",
 )  # fmt: skip
 """Some seconds of updates, with a validation and a checkpoint every few hundredths of a second."""
@@ -113,7 +113,7 @@ def test_ten_kills_at_random_moments_change_not_a_bit(work: Path) -> None:
         if kill % 3 == 0:
             time.sleep(rng.uniform(0, 1.2 * until_first_update))
         else:
-            for _ in range(rng.randint(1, 20)):
+            for _ in range(rng.randint(1, 40)):
                 wait_for(process, "update")
             time.sleep(rng.uniform(0, 0.03))
         process.kill()
@@ -159,7 +159,7 @@ def test_a_signal_stops_cleanly(work: Path, number: signal.Signals, code: int) -
     assert "Traceback" not in rest
     updates = [int(update) for update in re.findall(r"^update (\d+)", rest, flags=re.MULTILINE)]
     stopped_at = max(updates, default=3)
-    assert stopped_at < 100
+    assert stopped_at < 300
     shorter = f"systems.small.training.max_updates={stopped_at + 2}"
     code, out = end(start(work, *LONGER, shorter))
     assert code == 0, out
