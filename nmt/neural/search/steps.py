@@ -25,8 +25,8 @@ Processor libraries compile code for each new shape, and for very few rows take 
 results differ in the last digit: a sentence's translation would depend on its batch.
 """
 
-_SPARE = 8
-"""Steps more than source positions for which there is room at first; it doubles when used up."""
+_ROOM = 32
+"""Steps for which the cache has room before what is no longer read is thrown out."""
 
 
 def rows_at_once(device: torch.device) -> int:
@@ -56,7 +56,7 @@ class Steps:
         Args:
             model: the model.
             sources: pieces of each source sentence, without its end.
-            beam: rows a sentence, for the size of the cache.
+            beam: rows a sentence at most, for the size of the cache.
         """
         self._model = model
         self._layers = [cast(DecoderLayer, layer) for layer in model.decoder]
@@ -64,9 +64,11 @@ class Steps:
         self._ends = np.cumsum(lengths)
         self._begins = self._ends - lengths
         self._memories = self._encode(sources)
-        like = self._memories[0]
-        room = _round_up(beam * int((lengths + _SPARE).sum()))
-        self._caches = [like.new_empty(room, *like.shape[1:]) for _ in self._layers]
+        most_rows = min(beam * len(sources), max(beam, rows_at_once(model.output.device)))
+        self._caches = [
+            memory.new_empty(_ROOM * _round_up(most_rows), *memory.shape[1:])
+            for memory in self._memories
+        ]
         self._used = 0
         self._place_RT = np.empty((0, 0), dtype=np.int64)
         self._step_R = np.empty(0, dtype=np.int64)
@@ -83,25 +85,33 @@ class Steps:
                 part.append(layer.cross_attention.project_memory(memory_SD)[:positions])
         return [torch.cat(part) for part in parts]
 
-    def _take_places(self, rows: int) -> np.ndarray:
-        """The next free places, one a row: [R]."""
-        room = len(self._caches[0])
-        if self._used + rows > room:
-            for number, old in enumerate(self._caches):
-                self._caches[number] = old.new_empty(2 * room + rows, *old.shape[1:])
-                self._caches[number][: self._used] = old[: self._used]
-        self._used += rows
-        return np.arange(self._used - rows, self._used)
-
     def _extend_histories(self, parent_R: np.ndarray) -> None:
-        """Make the rows of the last step those of the next, each with a place of its own."""
+        """Make the rows of the last call those of this one, each with a free place for itself."""
+        rows = len(parent_R)
         goes_on_R = parent_R >= 0
-        step_R = np.where(goes_on_R, self._step_R[parent_R] + 1 if len(self._step_R) else 0, 0)
-        place_RT = np.zeros((len(parent_R), step_R.max() + 1), dtype=np.int64)
+        step_R = np.zeros(rows, dtype=np.int64)
+        step_R[goes_on_R] = self._step_R[parent_R[goes_on_R]] + 1
+        place_RT = np.zeros((rows, step_R.max() + 1), dtype=np.int64)
         width = min(place_RT.shape[1], self._place_RT.shape[1])
         place_RT[goes_on_R, :width] = self._place_RT[parent_R[goes_on_R], :width]
-        place_RT[np.arange(len(parent_R)), step_R] = self._take_places(len(parent_R))
         self._step_R, self._place_RT = step_R, place_RT
+        if self._used + rows > len(self._caches[0]):
+            self._throw_out(rows)
+        self._place_RT[np.arange(rows), step_R] = np.arange(self._used, self._used + rows)
+        self._used += rows
+
+    def _throw_out(self, rows: int) -> None:
+        """Move what histories still hold to the front; at least ``rows`` places are free then."""
+        held = np.arange(self._place_RT.shape[1]) < self._step_R[:, None]
+        kept = np.unique(self._place_RT[held])
+        # Half is free after that, so that it is seldom done.
+        room = max(len(self._caches[0]), 2 * (len(kept) + rows))
+        for number, old in enumerate(self._caches):
+            new = old if len(old) == room else old.new_empty(room, *old.shape[1:])
+            new[: len(kept)] = old[torch.from_numpy(kept).to(old.device)]
+            self._caches[number] = new
+        self._place_RT = np.searchsorted(kept, self._place_RT)
+        self._used = len(kept)
 
     def advance(
         self,

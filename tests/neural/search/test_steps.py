@@ -75,8 +75,30 @@ def test_in_float32() -> None:
 
 
 @torch.no_grad()
-def test_longer_than_the_room_made_at_first_and_up_to_the_last_position() -> None:
+def test_up_to_the_last_position() -> None:
     walk(make_model(dtype=torch.float64), [3, 4], 3, 64, 1e-12, beam=1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("room", [1, 2, 5])
+def test_more_steps_than_there_is_room_for(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no longer read is thrown out, again and again; what is read stays right."""
+    monkeypatch.setattr(steps, "_ROOM", room)
+    walk(make_model(dtype=torch.float64), [3, 4, 2], 33, 20, 1e-12)
+
+
+@torch.no_grad()
+def test_memory_does_not_grow_with_the_number_of_steps() -> None:
+    """Rows that say four pieces each, and then make room for others, for ever."""
+    state = Steps(make_model(), random_rows([3]), beam=40)
+    before = [len(cache) for cache in state._caches]
+    rows = np.arange(40)
+    for step in range(200):
+        begins = ((rows + step) % 4 == 0) | (step == 0)
+        state.advance(
+            np.where(begins, BOS_ID, 5), np.where(begins, -1, rows), np.zeros(40, dtype=np.int64)
+        )
+    assert [len(cache) for cache in state._caches] == before
 
 
 @torch.no_grad()
