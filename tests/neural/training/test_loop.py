@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,17 @@ EXACT: list[dict[str, Any]] = [
 ]
 
 
+def test_a_stop_at_each_update_changes_nothing(tmp_path: Path, undisturbed: Trainer) -> None:
+    """Every update is the last one of a training, and the first one of the next."""
+    for _ in range(19):
+        with pytest.raises(Stopped):
+            train(make_trainer(tmp_path), StopAfter(0))
+    trainer = make_trainer(tmp_path)
+    train(trainer)
+    assert list(differing(state(undisturbed), state(trainer))) == []
+    assert course(undisturbed) == course(trainer)
+
+
 @pytest.mark.parametrize("options", EXACT, ids=str)
 def test_twenty_updates_are_ten_and_ten(tmp_path: Path, options: dict[str, Any]) -> None:
     """Bit for bit, all tensors and counters, by a new trainer from the file."""
@@ -80,18 +92,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     return trainer
 
 
-@hypothesis_settings(max_examples=8)
-@given(kills=st.lists(st.integers(0, 12), max_size=4))
-def test_kills_at_any_update_change_nothing(
-    tmp_path_factory: pytest.TempPathFactory, undisturbed: Trainer, kills: list[int]
+@hypothesis_settings(max_examples=10)
+@given(ends=st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=4))
+def test_kills_and_stops_at_any_update_change_nothing(
+    tmp_path_factory: pytest.TempPathFactory, undisturbed: Trainer, ends: list[tuple[int, bool]]
 ) -> None:
-    """Nothing is saved at a kill: it goes back to the checkpoint before, as often as it comes."""
+    """A stop saves its update; after a kill it goes back to the checkpoint before."""
     folder = tmp_path_factory.mktemp("killed")
-    for kill in kills:
-        try:
-            train(make_trainer(folder), StopAfter(kill, kill=True))
-        except KilledError:
-            continue
+    for updates, kill in ends:
+        with contextlib.suppress(KilledError, Stopped):
+            train(make_trainer(folder), StopAfter(updates, kill=kill))
     trainer = make_trainer(folder)
     train(trainer)
     assert list(differing(state(undisturbed), state(trainer))) == []
