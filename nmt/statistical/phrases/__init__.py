@@ -1,0 +1,1 @@
+"""Phrase pairs: taken from aligned bitext, scored, stored, looked up."""

@@ -1,0 +1,1 @@
+"""Stack decoding: from a source sentence to its best translations."""
