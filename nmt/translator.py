@@ -70,7 +70,7 @@ class Translation:
 
 
 _Key: TypeAlias = tuple[str, int]
-"""A text to search, and which of its copies: 0 where one search serves them all."""
+"""A text to search, and the number of its draw: 0 where one search serves all of its copies."""
 _Chain: TypeAlias = "tuple[_Chain | None, Hypothesis]"
 """A hypothesis for a segment, after those for the segments before."""
 
@@ -82,7 +82,8 @@ class Translator(ABC):
     lines, in their order. A line with nothing visible in it gives an empty line and never reaches
     the search. A line over ``max_segment_pieces`` is split (see `nmt.segmentation`), translated in
     segments and joined again; nothing is cut off. No translation contains a character that ends
-    lines. Text that occurs more than once in a window is searched once, unless it is sampled.
+    lines. Text that occurs more than once in a window is searched once. Samples of lines are drawn
+    by the seed, the text and the line's place in the input, so equal lines get draws of their own.
     """
 
     source_language: str
@@ -102,10 +103,14 @@ class Translator(ABC):
         """Length of each segment in the system's own pieces."""
 
     @abstractmethod
-    def search(self, segments: Sequence[str], options: SearchOptions) -> list[list[Hypothesis]]:
+    def search(
+        self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
         """Translate one batch of non-blank segments, the longest first and none over the limit.
 
-        Gives, for each in order, its n-best list: at least one hypothesis, best first.
+        Gives, for each in order, its n-best list: at least one hypothesis, best first. Where
+        ``options`` ask for samples, ``draws`` has a number for each segment: the same text with
+        another number is another draw.
         """
 
     def translate(
@@ -117,11 +122,8 @@ class Translator(ABC):
         """
         chosen = SearchOptions(**options)
         lines = [lines] if isinstance(lines, str) else lines
-        return [
-            translation
-            for window in chunks(lines, size=_size, full=self._window_size(chosen))
-            for translation in self._translate_window(window, chosen)
-        ]
+        given = chunks(lines, size=_size, full=self._window_size(chosen))
+        return list(itertools.chain.from_iterable(self._translate_all(given, chosen)))
 
     def translate_stream(
         self, lines: Iterable[str], **options: Unpack[SearchKeywords]
@@ -142,23 +144,27 @@ class Translator(ABC):
         giving the translations of all lines before.
         """
         chosen = SearchOptions(**options)
-        return (
-            self._translate_window(window, chosen)
-            for window in windows(lines, size=_size, full=self._window_size(chosen))
-        )
+        arriving = windows(lines, size=_size, full=self._window_size(chosen))
+        return self._translate_all(arriving, chosen)
 
     def _window_size(self, options: SearchOptions) -> int:
         batch_tokens = options.batch_tokens or self.default_batch_tokens
         return _BATCHES_A_WINDOW * _CHARACTERS_A_PIECE * batch_tokens
 
-    def _translate_window(self, lines: Sequence[str], options: SearchOptions) -> list[Translation]:
-        segments_of_line = self._segment([clean_line(line) for line in lines])
-        segments = [segment for line in segments_of_line for segment in line]
-        found = iter(self._search_all(segments, options))
-        return [
-            _assemble(line, [next(found) for _ in line], self.target_language, options.nbest)
-            for line in segments_of_line
-        ]
+    def _translate_all(
+        self, given: Iterable[Sequence[str]], options: SearchOptions
+    ) -> Iterator[list[Translation]]:
+        """Translate windows of lines, one after another."""
+        num_segments = 0
+        for lines in given:
+            segments_of_line = self._segment([clean_line(line) for line in lines])
+            segments = [segment for line in segments_of_line for segment in line]
+            found = iter(self._search_all(segments, options, first_draw=num_segments))
+            num_segments += len(segments)
+            yield [
+                _assemble(line, [next(found) for _ in line], self.target_language, options.nbest)
+                for line in segments_of_line
+            ]
 
     def _segment(self, lines: Sequence[str]) -> list[list[Segment]]:
         """The segments of each line, all within the limit; none for a blank line."""
@@ -174,12 +180,12 @@ class Translator(ABC):
         return [segments.get(line, []) for line in lines]
 
     def _search_all(
-        self, segments: Sequence[Segment], options: SearchOptions
+        self, segments: Sequence[Segment], options: SearchOptions, first_draw: int
     ) -> list[list[Hypothesis]]:
         """The n-best list of each segment, in order, searched in batches of like lengths."""
         # Samples of the same text are to differ, the best translations of it are the same.
-        copies = range(len(segments)) if options.sampling else [0] * len(segments)
-        keys = [(segment.text, copy) for segment, copy in zip(segments, copies, strict=True)]
+        places = itertools.count(first_draw) if options.sampling else itertools.repeat(0)
+        keys = [(segment.text, place) for segment, place in zip(segments, places, strict=False)]
         found: dict[_Key, list[Hypothesis]] = {}
         to_search: dict[_Key, Segment] = {}
         for key, segment in zip(keys, segments, strict=True):
@@ -191,8 +197,8 @@ class Translator(ABC):
             else:
                 to_search[key] = segment
         for batch in _batches(to_search, options.batch_tokens or self.default_batch_tokens):
-            texts = [text for text, _ in batch]
-            for key, hypotheses in zip(batch, self.search(texts, options), strict=True):
+            texts, draws = zip(*batch, strict=True)
+            for key, hypotheses in zip(batch, self.search(texts, options, draws), strict=True):
                 found[key] = [
                     dataclasses.replace(hypothesis, text=one_line(hypothesis.text))
                     for hypothesis in hypotheses[: options.nbest]

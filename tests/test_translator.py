@@ -182,6 +182,23 @@ class TestBatches:
         assert system.batches == [["again"] * 3]
         assert system.options[0].sampling == Sampling(temperature=0.5)
 
+    def test_by_the_place_in_the_input_however_it_is_cut(self) -> None:
+        lines = ["a b", "", "again. And again.", "again", "a b"] * 3
+        at_once, in_windows = UpperCase(), UpperCase()
+        at_once.translate(lines, sampling=Sampling())
+        in_windows.translate(lines, sampling=Sampling(), batch_tokens=1)
+        assert len(in_windows.batches) > len(at_once.batches)
+        drawn = [
+            sorted(
+                pair
+                for batch, draws in zip(system.batches, system.draws, strict=True)
+                for pair in zip(draws, batch, strict=True)
+            )
+            for system in (at_once, in_windows)
+        ]
+        assert drawn[0] == drawn[1]
+        assert [draw for draw, _ in drawn[0]] == list(range(12))
+
     def test_padding_stays_small_on_lengths_like_those_of_captions(self) -> None:
         # Lengths spread as those of Multi30k's test set: 5 to 40 pieces, most of 10 to 18.
         lengths = [5 + (i * 7919) % 13 + (i * 104729) % 9 + (i % 50 == 0) * 14 for i in range(5000)]
@@ -243,7 +260,9 @@ class TestStreams:
 
 def test_a_segment_translated_to_nothing_leaves_no_double_space() -> None:
     class Mute(UpperCase):
-        def search(self, segments: Sequence[str], options: SearchOptions) -> list[list[Hypothesis]]:
+        def search(
+            self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+        ) -> list[list[Hypothesis]]:
             return [[Hypothesis("" if "?" in text else text, 0.0)] for text in segments]
 
     assert Mute(12).translate("It is so. Is it? Yes!")[0].text == "It is so. Yes!"

@@ -23,6 +23,7 @@ class UpperCase(Translator):
         self.default_batch_tokens = 4 * limit
         self.batches: list[list[str]] = []
         self.options: list[SearchOptions] = []
+        self.draws: list[list[int]] = []
 
     @property
     def max_segment_pieces(self) -> int:
@@ -33,10 +34,13 @@ class UpperCase(Translator):
         """Count UTF-8 bytes, as byte fallback does at worst."""
         return [len(segment.encode("utf-8")) for segment in segments]
 
-    def search(self, segments: Sequence[str], options: SearchOptions) -> list[list[Hypothesis]]:
+    def search(
+        self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
         """Write in capitals."""
         self.batches.append(list(segments))
         self.options.append(options)
+        self.draws.append(list(draws))
         return [
             [
                 Hypothesis(

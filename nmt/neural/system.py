@@ -81,10 +81,12 @@ class TransformerTranslator(Translator):
         """Source pieces of each segment."""
         return [len(row) for row in self.tokenizers.source.encode(segments)]
 
-    def search(self, segments: Sequence[str], options: SearchOptions) -> list[list[Hypothesis]]:
+    def search(
+        self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
         """Translate a batch of segments, shared out among the cores."""
         rows = [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
-        found = self.search_pieces(rows, options)
+        found = self.search_pieces(rows, options, draws)
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
         texts = iter(self.tokenizers.target.decode([hypothesis.pieces for hypothesis in flat]))
         return [
@@ -93,9 +95,12 @@ class TransformerTranslator(Translator):
         ]
 
     def search_pieces(
-        self, sources: list[np.ndarray], options: SearchOptions
+        self, sources: list[np.ndarray], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[FoundPieces]]:
-        """The n-best pieces of each source, in order; no source may be empty."""
+        """The n-best pieces of each source, in order; no source may be empty.
+
+        ``draws`` are for samples, as in ``search``; without them, all are the first of their text.
+        """
         changes = {
             name: value
             for name in ("beam", "length_penalty")
@@ -103,14 +108,21 @@ class TransformerTranslator(Translator):
         }
         settings = self.settings.model_copy(update=changes)
 
-        def work(part: list[np.ndarray]) -> list[list[FoundPieces]]:
+        def work(part: tuple[list[np.ndarray], Sequence[int]]) -> list[list[FoundPieces]]:
+            sources, draws = part
             if options.sampling is not None:
-                return sample(self.model, part, settings, options.sampling, count=options.nbest)
-            return beam_search(self.model, part, settings, nbest=options.nbest)
+                return sample(
+                    self.model, sources, settings, options.sampling,
+                    count=options.nbest, draws=draws,
+                )  # fmt: skip
+            return beam_search(self.model, sources, settings, nbest=options.nbest)
 
         # Source i goes to part i % workers: sources come sorted by length, so parts are alike.
-        parts = [sources[first :: self._workers] for first in range(self._workers)]
-        results = self.map_parallel(work, [part for part in parts if part])
+        parts = [
+            (sources[first :: self._workers], draws[first :: self._workers])
+            for first in range(min(self._workers, len(sources)))
+        ]
+        results = self.map_parallel(work, parts)
         return [results[i % self._workers][i // self._workers] for i in range(len(sources))]
 
     def map_parallel(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:

@@ -203,6 +203,19 @@ def test_options_take_the_place_of_the_models_settings(
     assert drawn == sample(model, sources, settings, Sampling(temperature=0.7, seed=3), count=2)
 
 
+def test_equal_lines_are_sampled_apart_and_reproducibly(
+    model: Transformer, tokenizers: TokenizerPair
+) -> None:
+    lines = ["The cat sees the river."] * 4 + ["A dog", "The cat sees the river."]
+    found = [
+        make_translator(model, tokenizers, workers=workers).translate(lines, sampling=Sampling())
+        for workers in (1, 2)
+    ]
+    assert found[0] == found[1]
+    texts = [found[0][i].text for i in (0, 1, 2, 3, 5)]
+    assert len(set(texts)) > 3
+
+
 def test_text_in_text_out(model: Transformer, tokenizers: TokenizerPair) -> None:
     translator = make_translator(model, tokenizers)
     segments = ["The cat sees the river.", "My brother likes your bicycle"]
@@ -243,9 +256,9 @@ def test_input_longer_than_training_saw_is_split(
     searched: list[int] = []
     search = translator.search_pieces
 
-    def noting(sources: Any, options: SearchOptions) -> Any:
+    def noting(sources: Any, options: SearchOptions, draws: Sequence[int] = ()) -> Any:
         searched.extend(len(source) for source in sources)
-        return search(sources, options)
+        return search(sources, options, draws)
 
     translator.search_pieces = noting  # type: ignore[method-assign]
     translator.translate([" ".join(TEXT)])

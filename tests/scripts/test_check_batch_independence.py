@@ -15,8 +15,10 @@ LINES = [f"line {number}{'x' * (number % 7)}" for number in range(70)]
 class Drifting(UpperCase):
     """Writes one line in its batch wrongly, if the batch is large."""
 
-    def search(self, segments: Sequence[str], options: SearchOptions) -> list[list[Hypothesis]]:
-        found = super().search(segments, options)
+    def search(
+        self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
+        found = super().search(segments, options, draws)
         if len(segments) > 50:
             found[7] = [Hypothesis("?", -1.0)]
         return found

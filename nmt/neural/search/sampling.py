@@ -30,11 +30,13 @@ def sample(
     sampling: Sampling,
     *,
     count: int = 1,
+    draws: Sequence[int] = (),
 ) -> list[list[FoundPieces]]:
     """Draw ``count`` translations of each source, the likeliest of them first.
 
-    What is drawn for a sentence depends on its pieces and the seed, not on the batch: its random
-    numbers are its own. Scores are the model's log-probabilities, whatever the temperature.
+    What is drawn for a sentence depends on its pieces, the seed and its number among ``draws`` (0
+    unless given), not on the batch: its random numbers are its own. Scores are the model's
+    log-probabilities, whatever the temperature.
 
     Raises UserError if the model predicts numbers that are none.
     """
@@ -43,7 +45,9 @@ def sample(
     # Translation n is one of sentence_of[n].
     sentence_of = np.repeat(np.arange(len(sources)), count)
     random = [
-        _generator(source, sampling.seed, copy) for source in sources for copy in range(count)
+        _generator(source, sampling.seed, draw, copy)
+        for source, draw in zip(sources, draws or [0] * len(sources), strict=True)
+        for copy in range(count)
     ]
     source_pieces = np.array([len(source) for source in sources], dtype=np.int64)[sentence_of]
     limits = max_lengths(source_pieces, settings, model.architecture.max_positions)
@@ -74,9 +78,9 @@ def sample(
     return [sorted(hypotheses, key=lambda found: -found.score) for hypotheses in found]
 
 
-def _generator(source: np.ndarray, seed: int, copy: int) -> np.random.Generator:
+def _generator(source: np.ndarray, seed: int, draw: int, copy: int) -> np.random.Generator:
     digest = hashlib.sha256(np.asarray(source, dtype=np.int64).tobytes()).digest()
-    return np.random.default_rng([seed, copy, int.from_bytes(digest[:8], "little")])
+    return np.random.default_rng([seed, draw, copy, int.from_bytes(digest[:8], "little")])
 
 
 def draw(log_p_RV: Tensor, numbers_R: np.ndarray, sampling: Sampling) -> Tensor:
