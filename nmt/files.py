@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from nmt.errors import UserError
+
+_YOUNG_SECONDS = 600
 
 
 def explain_os_error(error: OSError, path: Path) -> UserError:
@@ -53,12 +57,16 @@ def replacing_file(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a new empty folder beside ``path``, which takes its place when the block ends well.
 
-    Raises UserError if it cannot be written; ``path`` is then as it was.
+    What killed processes left of earlier attempts is removed. Raises UserError if it cannot be
+    written; ``path`` is then as it was.
     """
     temporary: Path | None = None
+    held = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(path)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        held = _hold(temporary)
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
@@ -73,6 +81,41 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None and temporary.exists():
             shutil.rmtree(temporary, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove temporary folders for ``path`` that no living process holds.
+
+    Young ones stay: between its making and its being held, a folder looks left over.
+    """
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with contextlib.suppress(OSError):
+            if not folder.is_dir() or time.time() - folder.stat().st_mtime < _YOUNG_SECONDS:
+                continue
+            handle = _hold(folder)
+            if handle is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(handle)
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder as long as this process lives or until the handle is closed.
+
+    None where another process holds it, and where the system or the disk knows no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def write_json(path: Path, value: Any) -> None:

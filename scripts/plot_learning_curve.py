@@ -21,7 +21,8 @@ def draw(results: list[Path], output: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
     for path in results:
         result = json.loads(path.read_text(encoding="utf-8"))
-        curve = result["curve"]
+        # Validated on the loss alone, a training has no curve to show here.
+        curve = [point for point in result["curve"] if "bleu" in point]
         minutes = [point["cpu_seconds"] / 60 for point in curve]
         axes.plot(minutes, [point["bleu"] for point in curve], marker=".", label=result["recipe"])
         for test, scores in result["test"].items():
