@@ -52,7 +52,7 @@ def test_folders_of_the_killed_are_removed_those_of_the_living_stay(tmp_path: Pa
         killed, killed_just_now, living = folders
         for process in processes[:2]:
             process.send_signal(signal.SIGKILL)
-            process.communicate()
+            process.wait()
         age(killed)
         age(living)
         other = tmp_path / ".result-of-another.x"
@@ -68,7 +68,9 @@ def test_folders_of_the_killed_are_removed_those_of_the_living_stay(tmp_path: Pa
     finally:
         for process in processes:
             process.kill()
-            process.communicate()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
 
 def test_a_stage_is_built_once(tmp_path: Path) -> None:
