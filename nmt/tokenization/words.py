@@ -23,8 +23,10 @@ _SMALL_WORDS_FILE: Final = "truecase.txt"
 # A word outside the vocabulary is spelled: the ids of its bytes in UTF-8, then that of the space,
 # which no word contains.
 _FIRST_BYTE_ID: Final = NUM_CONTROL_IDS
-_FIRST_WORD_ID: Final = _FIRST_BYTE_ID + 256
-_END_OF_SPELLING: Final = ord(" ")
+FIRST_WORD_ID: Final = _FIRST_BYTE_ID + 256
+"""The id of the most frequent word."""
+SPELLING_END_ID: Final = _FIRST_BYTE_ID + ord(" ")
+"""Ends a word that is spelled."""
 
 # Marks that are in the text itself travel as escape sequences, which begin with a noncharacter.
 _ESCAPE: Final = "\ufffe"
@@ -50,7 +52,7 @@ class WordTokenizer:
         self._small_words = None if small_words is None else sorted(small_words)
         self._truecaser = None if small_words is None else Truecaser(self._small_words or ())
         self._splitter = WordSplitter(language)
-        self._id_of_word = {word: _FIRST_WORD_ID + n for n, word in enumerate(self.words)}
+        self._id_of_word = {word: FIRST_WORD_ID + n for n, word in enumerate(self.words)}
         self._files = {_WORDS_FILE: _lines(self.words)}
         if self._small_words is not None:
             self._files[_SMALL_WORDS_FILE] = _lines(self._small_words)
@@ -88,7 +90,7 @@ class WordTokenizer:
             vocabulary[mark + word] += count
         ranked = sorted(vocabulary, key=lambda word: (-vocabulary[word], word))
         if settings.vocabulary_size is not None:
-            ranked = ranked[: max(0, settings.vocabulary_size - _FIRST_WORD_ID)]
+            ranked = ranked[: max(0, settings.vocabulary_size - FIRST_WORD_ID)]
         return cls(ranked, truecaser.small_words if truecaser else None, language)
 
     @classmethod
@@ -141,7 +143,7 @@ class WordTokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        return _FIRST_WORD_ID + len(self.words)
+        return FIRST_WORD_ID + len(self.words)
 
     @property
     def content_hash(self) -> str:
@@ -185,10 +187,10 @@ class WordTokenizer:
                 spelling.clear()
 
         for number in row:
-            if number >= _FIRST_WORD_ID:
+            if number >= FIRST_WORD_ID:
                 end_spelling()
-                tokens.append(self.words[number - _FIRST_WORD_ID])
-            elif number == _FIRST_BYTE_ID + _END_OF_SPELLING:
+                tokens.append(self.words[number - FIRST_WORD_ID])
+            elif number == SPELLING_END_ID:
                 end_spelling()
             elif number >= _FIRST_BYTE_ID:
                 spelling.append(number - _FIRST_BYTE_ID)

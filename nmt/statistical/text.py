@@ -1,0 +1,101 @@
+"""Raw text to sentences of word ids, and word ids to raw text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.corpus import PieceRows, TextPairs, tokenize_pairs
+from nmt.corpus.npy import NpyWriter
+from nmt.files import build_once
+from nmt.statistical.sentences import Bitext, Sentences
+from nmt.statistical.vocabulary import FIRST_WORD, Vocabulary
+from nmt.tokenization import TokenizerPair
+from nmt.tokenization.words import FIRST_WORD_ID, SPELLING_END_ID, WordTokenizer
+
+_VERSION: Final = 1
+_BLOCK_ROWS: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Words:
+    """How text of one language becomes words and ids, and words become text."""
+
+    tokenizer: WordTokenizer
+    vocabulary: Vocabulary
+    """The words of the tokenizer, in its order."""
+
+    @classmethod
+    def of(cls, tokenizer: WordTokenizer) -> Words:
+        """The words that a tokenizer has learned."""
+        return cls(tokenizer, Vocabulary(tokenizer.words))
+
+    def encode(self, lines: Sequence[str]) -> tuple[list[list[str]], Sentences]:
+        """The words of each line, and their ids."""
+        words = [self.tokenizer.tokenize(line) for line in lines]
+        return words, self.vocabulary.encode(words)
+
+
+def encode_pairs(
+    pairs: TextPairs, tokenizers: TokenizerPair, *, cache: Path, workers: int
+) -> Bitext:
+    """The word ids of sentence pairs, memory-mapped; a second call opens what is stored.
+
+    Args:
+        pairs: prepared pairs, on disk.
+        tokenizers: word tokenizers of both languages.
+        cache: folder in which the result is kept.
+        workers: processes that tokenize a large corpus.
+    """
+    inputs = {
+        "version": _VERSION,
+        "text": pairs.content_hash,
+        "tokenizers": tokenizers.content_hash,
+    }
+
+    def build(folder: Path) -> None:
+        rows = tokenize_pairs(
+            pairs, tokenizers.source, tokenizers.target, cache=cache, workers=workers
+        )
+        _write_sentences(rows.source, folder, "source")
+        _write_sentences(rows.target, folder, "target")
+
+    folder = build_once(cache, "words", inputs, build)
+    return Bitext(Sentences.open(folder, "source"), Sentences.open(folder, "target"))
+
+
+def _write_sentences(rows: PieceRows, folder: Path, name: str) -> None:
+    """Write rows of a word tokenizer's ids as sentences, in the form of `Sentences.open`."""
+    with (
+        NpyWriter(folder / f"{name}.words.npy", np.int32) as flat,
+        NpyWriter(folder / f"{name}.offsets.npy", np.int64) as offsets,
+    ):
+        offsets.append(np.zeros(1, np.int64))
+        for first in range(0, len(rows), _BLOCK_ROWS):
+            bounds = rows.offsets[first : first + _BLOCK_ROWS + 1]
+            words, ends = word_ids(rows.flat[bounds[0] : bounds[-1]], bounds[1:] - bounds[0])
+            offsets.append(ends + flat.length)
+            flat.append(words)
+
+
+def word_ids(
+    ids: NDArray[Any], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Ids of a `WordTokenizer` as ids of its `Vocabulary`; a spelled word becomes UNKNOWN.
+
+    Args:
+        ids: the tokenizer's ids of some rows, end to end.
+        ends: where each row ends.
+
+    Returns the words' ids, and where each row ends in them.
+    """
+    whole = ids >= FIRST_WORD_ID
+    kept = whole | (ids == SPELLING_END_ID)
+    words = np.where(whole, ids.astype(np.int32) - (FIRST_WORD_ID - FIRST_WORD), 0)[kept]
+    kept_before = np.concatenate((np.zeros(1, np.int64), np.cumsum(kept)))
+    return words.astype(np.int32), kept_before[ends]
