@@ -58,7 +58,7 @@ def hash_words(words: Any, begin: int, end: int) -> Any:
 @njit(inline="always")
 def same_words(a: Any, a_begin: int, b: Any, b_begin: int, length: int) -> Any:
     """Whether ``length`` words from ``a_begin`` and from ``b_begin`` on are equal."""
-    for n in range(length):
+    for n in range(length):  # noqa: SIM110 (Numba compiles no generators here)
         if a[a_begin + n] != b[b_begin + n]:
             return False
     return True

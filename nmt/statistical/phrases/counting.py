@@ -7,7 +7,7 @@ several hundred runs for 10 million sentence pairs).
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -49,6 +49,19 @@ TARGET: Final = np.dtype(
 """A target phrase and what was counted of it over all its entries."""
 
 
+class Counts(NamedTuple):
+    """What was counted of all phrase pairs of a bitext."""
+
+    entries: NDArray[np.void]
+    """ENTRY records, sorted by source and target key."""
+    targets: NDArray[np.void]
+    """TARGET records, sorted by key."""
+    target_numbers: NDArray[np.int32]
+    """Which of ``targets`` is that of each entry."""
+    seed: int
+    """That of the hashes."""
+
+
 class HashCollision(Exception):
     """Two phrases have the same hash."""
 
@@ -58,9 +71,9 @@ def same_source(text: Any, a: Any, b: Any) -> Any:
     """Whether two occurrences or entries have the same words as source."""
     return a.source_length == b.source_length and same_words(
         text.source_words,
-        text.source_offsets[a.sentence] + np.int64(a.source_start),
+        text.source_offsets[a.sentence] + int(a.source_start),
         text.source_words,
-        text.source_offsets[b.sentence] + np.int64(b.source_start),
+        text.source_offsets[b.sentence] + int(b.source_start),
         a.source_length,
     )
 
@@ -70,9 +83,9 @@ def same_target(text: Any, a: Any, b: Any) -> Any:
     """Whether two occurrences or entries have the same words as target."""
     return a.target_length == b.target_length and same_words(
         text.target_words,
-        text.target_offsets[a.sentence] + np.int64(a.target_start),
+        text.target_offsets[a.sentence] + int(a.target_start),
         text.target_words,
-        text.target_offsets[b.sentence] + np.int64(b.target_start),
+        text.target_offsets[b.sentence] + int(b.target_start),
         a.target_length,
     )
 
@@ -196,8 +209,8 @@ def _number_targets(
             target = targets[size - 1]
             if not same_target(text, entry, entries[target.entry]):
                 return -1
-        target.count += np.int64(entry.count)
-        target.entries_by_count[min(np.int64(entry.count), 3) - 1] += 1
+        target.count += int(entry.count)
+        target.entries_by_count[min(int(entry.count), 3) - 1] += 1
         numbers[reference.entry] = first + size - 1
     return size
 

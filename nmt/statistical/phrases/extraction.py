@@ -123,7 +123,7 @@ def _extract(
         target_high[:num_target] = -1
         row[:num_source] = 0
         for link in range(text.link_offsets[sentence], text.link_offsets[sentence + 1]):
-            s, t = np.int64(text.link_sources[link]), np.int64(text.link_targets[link])
+            s, t = int(text.link_sources[link]), int(text.link_targets[link])
             cells[(s + 1) * width + t + 1] = _LINK
             source_low[s] = min(source_low[s], t)
             source_high[s] = max(source_high[s], t)
@@ -134,7 +134,7 @@ def _extract(
                 row[s] |= np.uint64(1) << np.uint64(t - source_low[s])
         begin = filled
         for t1 in range(num_target):
-            low, high = num_source, np.int64(-1)
+            low, high = num_source, -1
             for t2 in range(t1, min(t1 + max_words, num_target)):
                 low = min(low, target_low[t2])
                 high = max(high, target_high[t2])
@@ -189,10 +189,10 @@ def _extract(
                     links <<= np.uint64(8)
         for n in range(begin, filled):
             record = records[n]
-            above = np.int64(record.source_start) * width
-            below = above + (np.int64(record.source_length) + 1) * width
-            left = np.int64(record.target_start)
-            right = left + np.int64(record.target_length) + 1
+            above = int(record.source_start) * width
+            below = above + (int(record.source_length) + 1) * width
+            left = int(record.target_start)
+            right = left + int(record.target_length) + 1
             record.before = _orientation(
                 cells[above + left], cells[below + left], _ENDS_ENDS, _STARTS_ENDS, word_based
             )

@@ -119,8 +119,8 @@ def _enlarged(keys: Any, counts: Any) -> Any:
         if keys[n] != 0:
             slot = _slot(
                 new_keys,
-                np.int64(keys[n] >> np.uint64(32)),
-                np.int64(keys[n] & np.uint64(0xFFFFFFFF)),
+                int(keys[n] >> np.uint64(32)),
+                int(keys[n] & np.uint64(0xFFFFFFFF)),
             )
             new_keys[slot] = keys[n]
             new_counts[slot] = counts[n]

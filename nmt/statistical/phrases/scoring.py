@@ -35,8 +35,8 @@ def _mass(entries_by_count: Any, smoothing: Any) -> Any:
 @njit(inline="always")
 def _lexical_weights(text: Any, entry: Any, lexicon: Any) -> Any:
     """ln lex(s|t) and ln lex(t|s): each word by the average over its links, or by NULL."""
-    source_begin = text.source_offsets[entry.sentence] + np.int64(entry.source_start)
-    target_begin = text.target_offsets[entry.sentence] + np.int64(entry.target_start)
+    source_begin = text.source_offsets[entry.sentence] + int(entry.source_start)
+    target_begin = text.target_offsets[entry.sentence] + int(entry.target_start)
     log_inverse, log_direct = 0.0, 0.0
     for s in range(entry.source_length):
         source = text.source_words[source_begin + s]
@@ -85,12 +85,12 @@ def score_entries(
         source_count = 0
         by_count[:] = 0
         for n in range(begin, end):
-            count = np.int64(entries[n].count)
+            count = int(entries[n].count)
             source_count += count
             by_count[min(count, 3) - 1] += 1
         source_mass = _mass(by_count, smoothing)
         for n in range(begin, end):
-            count = np.int64(entries[n].count)
+            count = int(entries[n].count)
             target = targets[target_numbers[n]]
             num_sources = target.entries_by_count.sum()
             target_mass = _mass(target.entries_by_count, smoothing)
@@ -110,8 +110,8 @@ def _comes_first(text: Any, entries: Any, scores: Any, a: int, b: int) -> Any:
     if scores[a, 2] != scores[b, 2]:
         return scores[a, 2] > scores[b, 2]
     one, other = entries[a], entries[b]
-    one_begin = text.target_offsets[one.sentence] + np.int64(one.target_start)
-    other_begin = text.target_offsets[other.sentence] + np.int64(other.target_start)
+    one_begin = text.target_offsets[one.sentence] + int(one.target_start)
+    other_begin = text.target_offsets[other.sentence] + int(other.target_start)
     for n in range(min(one.target_length, other.target_length)):
         one_word = text.target_words[one_begin + n]
         other_word = text.target_words[other_begin + n]
@@ -173,7 +173,7 @@ def gather_entries(
     for place in range(len(chosen)):
         entry = entries[chosen[place]]
         if place == 0 or entry.source_key != entries[chosen[place - 1]].source_key:
-            source_begin = text.source_offsets[entry.sentence] + np.int64(entry.source_start)
+            source_begin = text.source_offsets[entry.sentence] + int(entry.source_start)
             for n in range(entry.source_length):
                 source_words[num_source_words] = text.source_words[source_begin + n]
                 num_source_words += 1
@@ -181,19 +181,19 @@ def gather_entries(
             num_entries[num_sources] = 0
             num_sources += 1
         num_entries[num_sources - 1] += 1
-        target_begin = text.target_offsets[entry.sentence] + np.int64(entry.target_start)
+        target_begin = text.target_offsets[entry.sentence] + int(entry.target_start)
         for n in range(entry.target_length):
             target_words[num_target_words] = text.target_words[target_begin + n]
             num_target_words += 1
         target_lengths[place] = entry.target_length
         total = np.log(np.float64(entry.count) + 3 * REORDERING_SMOOTHING)
-        monotone, swap = np.int64(entry.monotone_before), np.int64(entry.swap_before)
+        monotone, swap = int(entry.monotone_before), int(entry.swap_before)
         for side in range(0, 6, 3):
-            rest = np.int64(entry.count) - monotone - swap
+            rest = int(entry.count) - monotone - swap
             reordering[place, side] = np.log(monotone + REORDERING_SMOOTHING) - total
             reordering[place, side + 1] = np.log(swap + REORDERING_SMOOTHING) - total
             reordering[place, side + 2] = np.log(rest + REORDERING_SMOOTHING) - total
-            monotone, swap = np.int64(entry.monotone_after), np.int64(entry.swap_after)
+            monotone, swap = int(entry.monotone_after), int(entry.swap_after)
         num_links[place] = 0
         for s in range(entry.source_length):
             for t in range(entry.target_length):

@@ -22,7 +22,7 @@ class PhraseSettings(Settings):
     smoothing: Literal["good-turing", "kneser-ney", "none"] = "good-turing"
     """How phrase probabilities are smoothed."""
     significance: Literal["none", "alpha-epsilon", "alpha+epsilon"] = "none"
-    """Drop pairs no more significant than one seen once whose sides were seen once; - keeps those."""
+    """Drop pairs that chance explains; + also drops those of phrases seen in one sentence only."""
     max_entries: Annotated[int, Field(ge=1)] = 100
     """Entries kept for a source phrase, the most probable ones; above what search uses of them."""
     min_count: Annotated[int, Field(ge=1)] = 1

@@ -19,8 +19,11 @@ from nmt.statistical.features import NUM_REORDERING, NUM_TRANSLATION
 from nmt.statistical.phrases.arrays import PhraseArrays, find_phrase, frozen
 from nmt.statistical.phrases.extraction import AlignedText
 from nmt.statistical.phrases.lexicon import count_links
+from nmt.statistical.phrases.parallel import start_workers
 from nmt.statistical.phrases.settings import PhraseSettings
-from nmt.statistical.phrases.training import Plan, count_phrases, write_table
+from nmt.statistical.phrases.significance import log_p_values, significant
+from nmt.statistical.phrases.training import Plan, count_phrases
+from nmt.statistical.phrases.writing import write_table
 from nmt.statistical.sentences import Alignments, Bitext
 from nmt.statistical.vocabulary import UNKNOWN, Vocabulary
 
@@ -94,12 +97,19 @@ class PhraseTable:
         """
         text = AlignedText.of(bitext, alignments)
         folder = Path(tempfile.mkdtemp(dir=scratch, prefix="phrase-table-"))
-        with tempfile.TemporaryDirectory(dir=scratch, prefix="phrases-") as temporary:
-            plan = Plan(Path(temporary), max(1, workers), memory)
+        with (
+            tempfile.TemporaryDirectory(dir=scratch, prefix="phrases-") as temporary,
+            start_workers(workers) as threads,
+        ):
+            plan = Plan(Path(temporary), threads, memory)
             counts = count_phrases(text, settings, plan, report)
-            lexicon = count_links(text, len(source_vocabulary), len(target_vocabulary))
             keep = np.ones(len(counts.entries), np.bool_)
-            write_table(text, counts, lexicon, settings, keep, plan, folder)
+            if settings.significance != "none":
+                log_p = log_p_values(text, counts, threads, plan.scratch)
+                keep = significant(settings.significance, log_p, len(bitext))
+                report(f"{keep.sum():,} of them are significant")
+            lexicon = count_links(text, len(source_vocabulary), len(target_vocabulary))
+            write_table(text, counts, lexicon, settings, keep, threads, folder)
         table = cls._mapped(folder, source_vocabulary, target_vocabulary)
         report(f"{len(table):,} entries for {table.num_sources:,} source phrases are kept")
         return table
