@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import time
-from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 
 MatrixPrecision: TypeAlias = Literal["highest", "high", "medium"]
 """PyTorch's names for the ways in which it may compute float32 matrix products."""
 
-_CGROUPS: Final = Path("/sys/fs/cgroup")
 # A way must be this much quicker than the one before to be taken: near ties would be decided by
 # chance, and with them the last digits of all results.
 _WORTHWHILE = 0.8
@@ -37,29 +34,6 @@ def keep_freed_memory() -> None:
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def available_cores(cgroups: Path = _CGROUPS) -> int:
-    """Cores that this process may use: by its affinity, and by the quota of its container.
-
-    Args:
-        cgroups: where Linux shows the control group of the process.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _quota(cgroups)
-    return max(1, cores or 1) if quota is None else max(1, min(cores or 1, int(quota)))
-
-
-def _quota(cgroups: Path) -> float | None:
-    """Processor time that the control group may use per time, in cores; None if unlimited."""
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # version 2
-        quota, period = (cgroups / "cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # version 1
-        quota = (cgroups / "cpu" / "cpu.cfs_quota_us").read_text()
-        period = (cgroups / "cpu" / "cpu.cfs_period_us").read_text()
-        return None if int(quota) < 0 else int(quota) / int(period)
-    return None
 
 
 def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 
 from nmt.errors import UserError
+from nmt.machine import available_cores, cores_in_words
 from nmt.neural import cpu
-from nmt.neural.cpu import available_cores
-
-__all__ = ["available_cores", "choose_device", "describe", "prepare"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -56,5 +54,4 @@ def describe(device: torch.device) -> str:
     """The device in words, for the record of a training."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cores = available_cores()
-    return f"{cores} CPU core{'s' if cores > 1 else ''}"
+    return cores_in_words()

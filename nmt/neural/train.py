@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib.metadata
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from nmt.corpus import PreparedCorpus, tokenize_pairs
 from nmt.differences import differences
 from nmt.errors import UserError
 from nmt.files import explain_os_error, write_json
+from nmt.machine import describe_machine
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.neural.device import choose_device, describe, prepare
 from nmt.neural.model.architecture import design
@@ -89,7 +88,7 @@ def train_transformer(
         workers=workers,
     )  # fmt: skip
     training_folder = folder / "training"
-    machine = _describe_machine(device)
+    machine = describe_machine(describe(device), "torch")
     _begin(training_folder, machine)
     trainer = Trainer(
         model, translator, data.stream(shape, seed=settings.seed),
@@ -227,24 +226,3 @@ def _begin(folder: Path, machine: dict[str, Any]) -> None:
         torch.set_float32_matmul_precision(precision)
         return
     write_json(record, {**machine, "matrix_products": torch.get_float32_matmul_precision()})
-
-
-def _describe_machine(device: torch.device) -> dict[str, Any]:
-    return {
-        "device": describe(device),
-        "processor": _processor(),
-        "versions": {
-            "nmt": importlib.metadata.version("bitext-nmt"),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-    }
-
-
-def _processor() -> str:
-    """The processor's name, as far as the system tells."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 
 from nmt.neural import cpu
-from nmt.neural.cpu import available_cores, choose_matrix_library, keep_freed_memory
+from nmt.neural.cpu import choose_matrix_library, keep_freed_memory
 
 
 @pytest.fixture(autouse=True)
@@ -69,29 +67,3 @@ def test_a_product_that_rounds_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> 
 def test_memory_is_still_given_after_the_allocator_was_told_to_keep_it() -> None:
     keep_freed_memory()
     assert float(torch.ones(1 << 22).sum()) == 1 << 22
-
-
-AFFINITY = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({}, AFFINITY),
-        ({"cpu.max": "max 100000\n"}, AFFINITY),
-        ({"cpu.max": "100000 100000\n"}, 1),
-        ({"cpu.max": "50000 100000\n"}, 1),
-        ({"cpu.max": "190000 100000\n"}, 1),
-        ({"cpu.max": "99900000 100000\n"}, AFFINITY),
-        ({"cpu.max": "nonsense\n"}, AFFINITY),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, AFFINITY),
-        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
-    ],
-)
-def test_cores_are_those_of_the_container(
-    files: dict[str, str], expected: int, tmp_path: Path
-) -> None:
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
-    assert available_cores(tmp_path) == expected

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from nmt.errors import UserError
+from nmt.machine import available_cores
 from nmt.neural import device
-from nmt.neural.device import available_cores, choose_device, describe, prepare
+from nmt.neural.device import choose_device, describe, prepare
 
 
 @pytest.fixture

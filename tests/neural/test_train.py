@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from nmt.errors import UserError
-from nmt.neural.train import _begin, _describe_machine
+from nmt.machine import describe_machine
+from nmt.neural.train import _begin
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def begun(folder: Path, machine: dict[str, Any], measured: str) -> str:
 
 def test_a_continued_training_computes_as_before(tmp_path: Path) -> None:
     """What was measured at the first start counts, on the same machine."""
-    machine = _describe_machine(torch.device("cpu"))
+    machine = describe_machine("2 CPU cores", "torch")
     folder = tmp_path / "training"
     assert begun(folder, machine, "high") == "high"
     assert begun(folder, machine, "highest") == "high"

@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt.corpus import PreparedCorpus, TokenizedBitext, tokenize_pairs
 from nmt.errors import UserError
-from nmt.neural.device import available_cores
+from nmt.machine import available_cores
 from nmt.neural.training.batches import BatchStream
 from nmt.neural.training.packing import BatchShape, choose_shape, hardest_pairs
 from nmt.recipe.systems import TrainingSettings
