@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from nmt import machine
 from nmt.errors import UserError
 from nmt.machine import available_cores
-from nmt.neural import device
 from nmt.neural.device import choose_device, describe, prepare
 
 
@@ -62,5 +62,5 @@ def test_on_the_cpu_there_is_a_worker_a_core_of_one_thread_each(unchanged_pytorc
 def test_the_description_says_how_many_cores(
     cores: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "available_cores", lambda: cores)
+    monkeypatch.setattr(machine, "available_cores", lambda: cores)
     assert describe(torch.device("cpu")) == words
