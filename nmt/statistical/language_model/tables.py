@@ -5,6 +5,10 @@ the empty context. All n-grams longer than one word are in one hash table, found
 words before, last word), so a key is exact and 64 bits long, and a context is one integer, however
 long it is: hypotheses with the same state have the same future. Where a state has no such word, its
 back-off weight is paid and the state without its first word is asked (Katz 1987).
+
+A query costs a cache miss for each state asked and one for each back-off, for what belongs together
+lies together: the arrays are columns of three tables with rows of 16, 8 and 8 bytes (``SLOT``,
+``STATE``, ``WORD``). Compiled loops see them as arrays with a stride.
 """
 
 from __future__ import annotations
@@ -17,6 +21,13 @@ from numpy.typing import NDArray
 
 EMPTY_STATE: Final = 0
 """The state with no context."""
+
+SLOT: Final = np.dtype([("key", "<u8"), ("log_p", "<f4"), ("next_state", "<i4")])
+"""A row of the hash table."""
+STATE: Final = np.dtype([("back_off", "<f4"), ("shorter", "<i4")])
+"""What is known of a state."""
+WORD: Final = np.dtype([("log_p", "<f4"), ("state", "<i4")])
+"""What is known of a word without context."""
 
 
 class LanguageModelTables(NamedTuple):
@@ -38,11 +49,58 @@ class LanguageModelTables(NamedTuple):
     """[S] The longest state that is a proper suffix of each; that of the empty one is itself."""
 
 
+class TableRows(NamedTuple):
+    """The same, as it is stored."""
+
+    slots: NDArray[np.void]
+    """[C] Rows of ``SLOT``."""
+    states: NDArray[np.void]
+    """[S] Rows of ``STATE``."""
+    words: NDArray[np.void]
+    """[V] Rows of ``WORD``."""
+
+    @classmethod
+    def allocate(cls, num_ngrams: int, num_states: int, num_words: int) -> TableRows:
+        """Rows of zeros, with space for so many n-grams of two words or more.
+
+        A third to two thirds of the slots will be used.
+        """
+        num_slots = 1 << (num_ngrams + num_ngrams // 2).bit_length()
+        return cls(
+            np.zeros(num_slots, SLOT), np.zeros(num_states, STATE), np.zeros(num_words, WORD)
+        )
+
+    def columns(self) -> LanguageModelTables:
+        """The arrays that loops read: views of the rows."""
+        return LanguageModelTables(
+            keys=self.slots["key"],
+            log_p=self.slots["log_p"],
+            next_state=self.slots["next_state"],
+            word_log_p=self.words["log_p"],
+            word_state=self.words["state"],
+            back_off=self.states["back_off"],
+            shorter=self.states["shorter"],
+        )
+
+
 @njit(inline="always")
 def first_slot(key: Any, mask: Any) -> Any:
     """Where the search for a key begins (Fibonacci hashing); ``mask`` is the slots less one."""
     mixed = (key ^ (key >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
     return (mixed >> np.uint64(32)) & mask
+
+
+@njit(inline="always")
+def insert(tables: Any, state: int, word: int, log_p: float, next_state: int) -> None:
+    """Put an n-gram that is not there yet into the hash table."""
+    mask = np.uint64(len(tables.keys) - 1)
+    key = (np.uint64(state) << np.uint64(32)) | np.uint64(word)
+    slot = first_slot(key, mask)
+    while tables.keys[slot] != 0:
+        slot = (slot + np.uint64(1)) & mask
+    tables.keys[slot] = key
+    tables.log_p[slot] = log_p
+    tables.next_state[slot] = next_state
 
 
 @njit(cache=True, nogil=True)
