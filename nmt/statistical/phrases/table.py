@@ -147,7 +147,7 @@ class PhraseTable:
         try:
             source = Vocabulary.load(folder / "source.words")
             table = cls._mapped(folder, source, Vocabulary.load(folder / "target.words"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise UserError(
                 f"the phrase table is incomplete: {error}", where=str(folder), mend=mend
             ) from error
