@@ -14,6 +14,7 @@ from nmt.statistical.language_model.tables import (
     insert,
 )
 from nmt.statistical.language_model.trie import ROOT, Trie, find_child, link_suffixes
+from nmt.statistical.vocabulary import UNKNOWN
 
 _MAX_STATES: Final = 2**31
 
@@ -24,12 +25,13 @@ def build_automaton(
     log_back_off: NDArray[np.float64],
     num_words: int,
     log_p_unknown: float,
-) -> tuple[TableRows, NDArray[np.int64]]:
-    """The tables of a model, and where the states of each length begin, from 0 words on.
+) -> tuple[TableRows, NDArray[np.bool_], NDArray[np.int64]]:
+    """The tables of a model, which words have a unigram, and the first state of each length.
 
-    ``log_p`` is NaN for n-grams that are there only because longer ones begin with them (their
-    probability is then what backing off gives); ``log_p`` and ``log_back_off`` are natural
-    logarithms, [T]. Words without a unigram are unknown and have the probability ``log_p_unknown``.
+    ``log_p`` and ``log_back_off``, [T], are natural logarithms. ``log_p`` is NaN for n-grams that
+    are there only because longer ones begin with them; their probability is what backing off gives.
+    Words without a unigram are as UNKNOWN; if it has none either, its probability is
+    ``log_p_unknown``.
     """
     unigrams = int(trie.offsets[1])
     is_state = (np.diff(trie.children) > 0) | (log_back_off != 0)
@@ -42,12 +44,16 @@ def build_automaton(
     suffixes = np.empty(len(trie.words), np.int64)
     link_suffixes(trie.words, trie.children, unigrams, suffixes)
     rows = TableRows.allocate(len(trie.words) - unigrams, num_states, num_words)
-    rows.words["log_p"] = log_p_unknown
-    rows.words["state"] = EMPTY_STATE
     _fill(
         trie.words, trie.children, unigrams, suffixes, log_p, log_back_off, states, rows.columns()
     )
-    return rows, first_states
+    known = np.zeros(num_words, np.bool_)
+    known[trie.words[:unigrams]] = True
+    if not known[UNKNOWN]:
+        rows.words[UNKNOWN] = (log_p_unknown, EMPTY_STATE)
+        known[UNKNOWN] = True
+    rows.words[~known] = rows.words[UNKNOWN]
+    return rows, known, first_states
 
 
 @njit(cache=True, nogil=True)
