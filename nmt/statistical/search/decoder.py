@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,8 @@ class Decoder:
         assert np.shape(weights) == (NUM_FEATURES,)
         self.settings = settings
         self._model = Model(
-            PhraseArrays(*map(_read_only, phrases)),
-            LanguageModelTables(*map(_read_only, language_model)),
+            PhraseArrays(*(_read_only(array) for array in phrases)),
+            LanguageModelTables(*(_read_only(array) for array in language_model)),
             int(begin_state),
             _read_only(np.array(weights, np.float64)),
         )
@@ -138,7 +139,7 @@ class Decoder:
             for n, score in enumerate(nbest.scores)
         ]
         offsets = nbest.sentence_offsets.tolist()
-        return [everything[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+        return [everything[a:b] for a, b in itertools.pairwise(offsets)]
 
     def phrase_features(self, derivation: Derivation) -> NDArray[np.float64]:
         """[K, 15] The features of a derivation of K phrases, phrase by phrase."""
@@ -201,9 +202,9 @@ class _Workplace:
         self.scratch = self._capacity.scratch()
 
 
-def _read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A view that is read-only, as memory maps are: the loops are compiled once for both."""
-    view = np.ascontiguousarray(array).view(np.ndarray)
+    view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
 

@@ -119,10 +119,10 @@ def _prepare(model: Any, phrase: Any, max_options: Any, s: Any) -> Any:
         score = weights[PHRASE_PENALTY] - weights[WORD_PENALTY] * (end - begin)
         for n in range(NUM_TRANSLATION):
             score += weights[TRANSLATION + n] * table.scores[entry, n]
-        if count == max_options and weights[LANGUAGE_MODEL] >= 0.0:
-            # A logarithm of a probability only makes it worse.
-            if score <= ranked[first + count - 1].value:
-                continue
+        # A logarithm of a probability only makes a score worse.
+        bounded = count == max_options and weights[LANGUAGE_MODEL] >= 0.0
+        if bounded and score <= ranked[first + count - 1].value:
+            continue
         log_p = 0.0
         state = EMPTY_STATE
         for n in range(begin, end):

@@ -80,6 +80,10 @@ class NBest:
     segment_offsets: NDArray[np.int64]
     """[H+1] Where the phrases of each begin."""
 
+    def __len__(self) -> int:
+        """Number of sentences."""
+        return len(self.sentence_offsets) - 1
+
 
 def join(parts: list[NBest]) -> NBest:
     """The n-best lists of several sentences in one."""

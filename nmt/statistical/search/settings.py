@@ -22,12 +22,10 @@ class PhraseSearchSettings(Settings):
     """Hypotheses made for each stack by cube pruning; null: all that there are."""
 
     beam_threshold: Annotated[float, Field(gt=0.0)] | None = 2.5
-    """Hypotheses this far below the best of their stack are dropped, in units of the sum of the
-    absolute weights (2.5 is Moses' 0.00001 at its first weights); null: none."""
+    """Drop hypotheses so far below their stack's best, in sums of absolute weights; null: none."""
 
     distortion_limit: Annotated[int, Field(ge=-1, le=MAX_DISTORTION_LIMIT)] = 6
-    """Greatest jump between phrases, in source words; -1: any (in sentences of over 64 words: 64);
-    0: none, so that phrases come in the order of the source."""
+    """Greatest jump between phrases, in source words; 0: in order, -1: any (but at most 64)."""
 
     max_options: Annotated[int, Field(ge=1)] = 20
     """Translations tried for each source phrase, the best by weighted score."""

@@ -265,19 +265,19 @@ def _fill(
 
         # The language model reads the option's words until what is before them has no effect.
         option = options[option_index]
-        state = np.int64(hypotheses[back].state)
+        state = int(hypotheses[back].state)
         log_p = 0.0
         for n in range(option.first_word, option.last_word):
             word_log_p, state = advance(language_model, state, words[n].word)
             log_p += word_log_p
             if state == words[n].state:
                 log_p += words[n].rest
-                state = np.int64(option.state)
+                state = int(option.state)
                 break
         if complete:
             word_log_p, state = advance(language_model, state, END)
             log_p += word_log_p
-            state = np.int64(EMPTY_STATE)
+            state = EMPTY_STATE
         score = known + language_weight * (log_p - option.isolated)
         total = score + cube.future
         if total < best - limits.threshold:

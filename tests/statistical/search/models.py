@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.statistical.features import NUM_FEATURES, REORDERING, TRANSLATION
-from nmt.statistical.language_model.tables import LanguageModelTables, first_slot
+from nmt.statistical.language_model.tables import LanguageModelTables, TableRows, insert
 from nmt.statistical.phrases.arrays import PhraseArrays, hash_words
 from nmt.statistical.search.decoder import Decoder
 from nmt.statistical.search.settings import PhraseSearchSettings
@@ -29,7 +29,7 @@ class LanguageModel:
 
     def score(self, context: Ngram, word: int) -> float:
         """ln p(word | context), by the definition of back-off (Katz 1987)."""
-        if context + (word,) in self.log_p:
+        if (*context, word) in self.log_p:
             return self.log_p[*context, word]
         return self.back_off.get(context, 0.0) + self.score(context[1:], word)
 
@@ -44,25 +44,22 @@ class LanguageModel:
             return states[context]
 
         long = [ngram for ngram in self.log_p if len(ngram) > 1]
-        slots = 1 << max(4, (2 * len(long)).bit_length())
-        keys = np.zeros(slots, np.uint64)
-        log_p, next_state = np.zeros(slots, np.float32), np.zeros(slots, np.int32)
+        rows = TableRows.allocate(len(long), len(states), words)
+        tables = rows.columns()
         for ngram in long:
-            key = np.uint64(states[ngram[:-1]]) << np.uint64(32) | np.uint64(ngram[-1])
-            slot = int(first_slot.py_func(key, np.uint64(slots - 1)))
-            while keys[slot]:
-                slot = (slot + 1) % slots
-            keys[slot], log_p[slot], next_state[slot] = key, self.log_p[ngram], longest_state(ngram)
-        contexts = list(states)
-        tables = LanguageModelTables(
-            keys=keys,
-            log_p=log_p,
-            next_state=next_state,
-            word_log_p=np.array([self.log_p[(n,)] for n in range(words)], np.float32),
-            word_state=np.array([longest_state((n,)) for n in range(words)], np.int32),
-            back_off=np.array([self.back_off[context] for context in contexts], np.float32),
-            shorter=np.array([longest_state(context[1:]) for context in contexts], np.int32),
-        )
+            insert.py_func(
+                tables,
+                states[ngram[:-1]],
+                ngram[-1],
+                self.log_p[ngram],
+                longest_state(ngram),
+            )
+        for word in range(words):
+            tables.word_log_p[word] = self.log_p[(word,)]
+            tables.word_state[word] = longest_state((word,))
+        for context, state in states.items():
+            tables.back_off[state] = self.back_off[context]
+            tables.shorter[state] = longest_state(context[1:])
         return tables, longest_state((BEGIN,))
 
 
@@ -106,20 +103,15 @@ def random_model(
     log_p: dict[Ngram, float] = {(n,): _float(rng.uniform(-4, -1)) for n in range(last)}
     back_off: dict[Ngram, float] = {(): 0.0}
     layer: list[Ngram] = [(n,) for n in (BEGIN, *range(FIRST_WORD, last)) if rng.random() < 0.8]
-    for length in range(2, order + 1):
+    for _ in range(2, order + 1):
         longer: list[Ngram] = []
         for context in layer:
             back_off[context] = _float(rng.uniform(-2, 0))
             for word in (UNKNOWN, END, *range(FIRST_WORD, last)):
-                # A context's suffixes are contexts too.
-                if rng.random() < 0.4 and (context[1:] + (word,)) in log_p:
+                if rng.random() < 0.4:
                     log_p[*context, word] = _float(rng.uniform(-4, 0))
                     longer.append((*context, word))
-        layer = [
-            ngram for ngram in longer
-            if length < order and ngram[-1] != END and ngram[1:] in back_off | dict.fromkeys(longer)
-        ]  # fmt: skip
-        layer = [ngram for ngram in layer if ngram[1:] in back_off or len(ngram) == 1]
+        layer = [ngram for ngram in longer if ngram[-1] != END and rng.random() < 0.8]
     entries: dict[Ngram, list[Entry]] = {}
     known = range(FIRST_WORD, FIRST_WORD + source_words - unknown)
     phrases: list[Ngram] = [()]
