@@ -18,7 +18,7 @@ from nmt.evaluation.report import score_lines
 from nmt.files import explain_os_error, hash_value, replacing_file
 from nmt.lock import only_one
 from nmt.model_folder import ModelFolder, open_model_folder
-from nmt.recipe import Recipe, TransformerSettings
+from nmt.recipe import PhraseBasedSettings, Recipe, TransformerSettings
 from nmt.stopping import StopRequest
 from nmt.systems import Device, load
 
@@ -91,17 +91,24 @@ def _train(
                 inputs=inputs, cache=run.cache,
                 device_name=run.device, console=run.console, stop=run.stop,
             )  # fmt: skip
+        case PhraseBasedSettings():
+            from nmt.statistical.train import train_phrase_based
+
+            return train_phrase_based(
+                run.recipe, name, corpus, folder, inputs=inputs, cache=run.cache, report=run.say
+            )
 
 
 def _inputs(recipe: Recipe, name: str, corpus: PreparedCorpus) -> dict[str, Any]:
     """All that a system's training depends on, under the names of the recipe's settings."""
+    neural = isinstance(recipe.systems[name], TransformerSettings)
     return {
         "corpus": {
             "train": corpus.train.content_hash[:12],
             "weights": list(corpus.train.weights),
             "valid": corpus.valid.content_hash[:12],
         },
-        "tokenizer": recipe.tokenizer.model_dump(mode="json"),
+        **({"tokenizer": recipe.tokenizer.model_dump(mode="json")} if neural else {}),
         "systems": {name: recipe.systems[name].model_dump(mode="json", exclude=_INDIFFERENT)},
     }
 

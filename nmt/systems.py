@@ -28,6 +28,10 @@ def load(path: str | Path, *, device: Device = "auto") -> Translator:
             from nmt.neural.system import load_transformer
 
             return load_transformer(folder, device)
+        case "phrase-based":  # computes on the CPU, wherever others compute
+            from nmt.statistical.system import load_phrase_based
+
+            return load_phrase_based(folder)
         case unknown:
             raise UserError(
                 f"systems of kind {unknown!r} are not known here",

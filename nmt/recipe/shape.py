@@ -112,7 +112,7 @@ def _plain_shape(annotation: Any, metadata: Sequence[Any], nullable: bool) -> Sh
     if origin is Annotated:
         return _shape(annotation, metadata)
     min_length = max((getattr(m, "min_length", None) or 0 for m in metadata), default=0)
-    if origin is list:
+    if origin in (list, tuple):
         return Items(_shape(arguments[0]), min_length, nullable)
     if origin is dict:
         key = _shape(arguments[0])

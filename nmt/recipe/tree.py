@@ -9,8 +9,9 @@ from pydantic import Field
 
 from nmt.corpus.settings import CorpusSettings
 from nmt.recipe.systems import SystemSettings
+from nmt.recipe.transformer import TransformerSettings
 from nmt.settings import Contradiction, Name, Settings
-from nmt.tokenization.settings import TokenizerSettings, WordSettings
+from nmt.tokenization.settings import SentencePieceSettings, TokenizerSettings, WordSettings
 
 
 class EvaluationSettings(Settings):
@@ -35,7 +36,7 @@ class Recipe(Settings):
     """What the recipe is for, in a sentence."""
     corpus: CorpusSettings
     """The bitext."""
-    tokenizer: TokenizerSettings
+    tokenizer: TokenizerSettings = SentencePieceSettings()
     """How text becomes pieces, for neural systems."""
     systems: dict[Name, SystemSettings] = Field(min_length=1)
     """Named systems, each trained on the corpus."""
@@ -60,11 +61,12 @@ class Recipe(Settings):
                         "keep the pairs that judge a system out of its training",
                     )
         for name, system in self.systems.items():
-            yield from _contradictions_with_tokenizer(name, system, self.tokenizer)
+            if isinstance(system, TransformerSettings):
+                yield from _contradictions_with_tokenizer(name, system, self.tokenizer)
 
 
 def _contradictions_with_tokenizer(
-    name: str, system: SystemSettings, tokenizer: TokenizerSettings
+    name: str, system: TransformerSettings, tokenizer: TokenizerSettings
 ) -> Iterable[Contradiction]:
     if isinstance(tokenizer, WordSettings):
         yield Contradiction(

@@ -14,7 +14,7 @@ import yaml
 
 from nmt.corpus.settings import FilesSource, NamedSource, TsvSource
 from nmt.errors import UserError, UserErrors
-from nmt.recipe import read_recipe
+from nmt.recipe import TransformerSettings, read_recipe
 from nmt.recipe.shape import Address, dotted
 
 
@@ -183,7 +183,7 @@ def test_consequences_of_a_wrong_value_are_not_reported(recipe_file: Path) -> No
             "kind: transformer\n",
             "kind: recurent\n",
             "systems.transformer.kind",
-            "be transformer, not",
+            "be one of transformer, phrase-based, not",
         ),
         ("    kind: transformer\n", "", "systems.transformer.kind", "there is: transformer"),
         ("{kind: sentencepiece}", "{joint: true}", "tokenizer.kind", "sentencepiece, huggingface"),
@@ -256,7 +256,7 @@ def test_a_recipe_is_a_mapping(tmp_path: Path, text: str) -> None:
 
 
 def test_an_empty_mapping_lacks_everything(tmp_path: Path) -> None:
-    assert addresses(problems(write(tmp_path / "r.yaml", {}))) == ["corpus", "tokenizer", "systems"]
+    assert addresses(problems(write(tmp_path / "r.yaml", {}))) == ["corpus", "systems"]
 
 
 def test_bytes_that_are_not_utf8_are_an_error_with_their_line(recipe_file: Path) -> None:
@@ -302,10 +302,12 @@ def test_overrides_take_the_place_of_settings(recipe_file: Path) -> None:
             "description=a = b",
         ],
     )
-    system = recipe.systems["transformer"]
+    system, second = recipe.systems["transformer"], recipe.systems["second"]
+    assert isinstance(system, TransformerSettings)
+    assert isinstance(second, TransformerSettings)
     assert (system.dropout, system.search.beam, system.training.clip_norm) == (0.3, 2, None)
-    assert recipe.systems["second"].preset == "big"
-    assert recipe.systems["second"].training.max_updates is None
+    assert second.preset == "big"
+    assert second.training.max_updates is None
     assert [source.weight for source in recipe.corpus.train] == [1, 2, 1, 1, 1]
     assert recipe.corpus.max_pairs == 10
     assert recipe.evaluation.metrics == ["ter"]

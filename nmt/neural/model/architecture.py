@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nmt.errors import UserError
-from nmt.recipe.systems import TransformerSettings
+from nmt.recipe.transformer import TransformerSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from nmt.errors import UserError
 from nmt.neural.model.architecture import Architecture, base, big, design, small, tiny
-from nmt.recipe.systems import TransformerSettings
+from nmt.recipe.transformer import TransformerSettings
 
 
 def designed(**settings: Any) -> Architecture:

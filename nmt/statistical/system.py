@@ -1,0 +1,163 @@
+"""A trained phrase-based system as a translator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from nmt.errors import UserError
+from nmt.machine import available_cores
+from nmt.model_folder import ModelFolder
+from nmt.search_options import SearchOptions
+from nmt.statistical.features import NAMES
+from nmt.statistical.language_model.model import LanguageModel
+from nmt.statistical.phrases.table import PhraseTable
+from nmt.statistical.search.decoder import Decoder
+from nmt.statistical.search.results import Derivation
+from nmt.statistical.search.settings import PhraseSearchSettings
+from nmt.statistical.text import Words
+from nmt.tokenization import TokenizerPair
+from nmt.tokenization.words import WordTokenizer
+from nmt.translator import Hypothesis, Translator
+
+TOKENIZER: Final = "tokenizer"
+PHRASES: Final = "phrases"
+LANGUAGE_MODEL: Final = "language-model"
+WEIGHTS: Final = "weights.json"
+
+_MAX_SEGMENT_WORDS: Final = 250
+"""Search takes time that grows with the length of a sentence, and memory too."""
+_COPY_AGAIN: Final = "copy the model folder again from where it came, or train again"
+
+
+class PhraseBasedTranslator(Translator):
+    """Translates raw text with a phrase table, a language model and tuned weights."""
+
+    def __init__(
+        self,
+        source: Words,
+        target: Words,
+        decoder: Decoder,
+        *,
+        source_language: str,
+        target_language: str,
+        workers: int,
+    ) -> None:
+        """Make a translator.
+
+        Args:
+            source: how source text becomes words and ids.
+            target: how target words become text.
+            decoder: finds the words; its settings hold unless a call says otherwise.
+            source_language: language code of the text that it takes.
+            target_language: language code of the text that it gives.
+            workers: sentences translated side by side.
+        """
+        self.source = source
+        self.target = target
+        self.decoder = decoder
+        self.source_language = source_language
+        self.target_language = target_language
+        self._workers = workers
+
+    @property
+    def max_segment_pieces(self) -> int:
+        """Longest sentence, in words, that is searched at once."""
+        return _MAX_SEGMENT_WORDS
+
+    def count_pieces(self, segments: Sequence[str]) -> list[int]:
+        """Source words of each segment."""
+        return [len(self.source.tokenizer.tokenize(segment)) for segment in segments]
+
+    def search(
+        self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
+        """Translate a batch of segments; ``beam`` is the size of the stacks.
+
+        Raises UserError for what this search does not do: sampling, and length normalisation.
+        """
+        words, found = self.derive(segments, options)
+        return [
+            [
+                Hypothesis(self.text_of(derivation, sentence), derivation.score, num_words)
+                for derivation in derivations
+                for num_words in [len(derivation.words)]
+            ]
+            for sentence, derivations in zip(words, found, strict=True)
+        ]
+
+    def derive(
+        self, segments: Sequence[str], options: SearchOptions
+    ) -> tuple[list[list[str]], list[list[Derivation]]]:
+        """The words of each segment, and its n best derivations; raises as ``search`` does."""
+        if options.sampling is not None:
+            raise UserError(
+                "a phrase-based system searches for the best translations; it does not sample",
+                mend="leave out --sample",
+            )
+        if options.length_penalty is not None:
+            raise UserError(
+                "a phrase-based system has no length penalty: its word penalty is tuned",
+                mend="leave out --length-penalty",
+            )
+        decoder = self.decoder
+        if options.beam is not None:
+            beam = {"stack_size": options.beam, "pop_limit": 2 * options.beam}
+            decoder = decoder.with_settings(decoder.settings.model_copy(update=beam))
+        words, sentences = self.source.encode(segments)
+        if options.nbest == 1:
+            return words, [[one] for one in decoder.decode(sentences, workers=self._workers)]
+        nbest = decoder.nbest(sentences, options.nbest, workers=self._workers)
+        return words, decoder.derivations(nbest)
+
+    def text_of(self, derivation: Derivation, source_words: Sequence[str]) -> str:
+        """The text of a derivation of a segment with these words."""
+        word = self.target.vocabulary.word
+        return self.target.tokenizer.detokenize(
+            word(number) if number >= 0 else source_words[~number] for number in derivation.words
+        )
+
+
+def weights_by_name(weights: NDArray[np.float64]) -> dict[str, float]:
+    """The weights as they are stored."""
+    return dict(zip(NAMES, weights.tolist(), strict=True))
+
+
+def load_phrase_based(folder: ModelFolder) -> PhraseBasedTranslator:
+    """Open a phrase-based system's folder; tables are mapped, not read.
+
+    Raises UserError if it is not what this version wrote.
+    """
+    try:
+        settings = PhraseSearchSettings.model_validate(folder.settings["search"])
+        stored = json.loads(folder.file(WEIGHTS).read_text(encoding="utf-8"))
+        weights = np.array([stored[name] for name in NAMES], np.float64)
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise UserError(
+            "the settings or weights are not those of a phrase-based system of this version",
+            where=str(folder.path),
+            mend="upgrade with: pip install --upgrade bitext-nmt, or train again",
+        ) from error
+    tokenizers = TokenizerPair.load(folder.path / TOKENIZER)
+    if not (
+        isinstance(tokenizers.source, WordTokenizer)
+        and isinstance(tokenizers.target, WordTokenizer)
+    ):
+        raise UserError("the tokenizers are not of words", where=str(folder.path), mend=_COPY_AGAIN)
+    phrases = PhraseTable.open(folder.path / PHRASES)
+    language_model = LanguageModel.open(folder.path / LANGUAGE_MODEL)
+    return PhraseBasedTranslator(
+        Words.of(tokenizers.source),
+        Words.of(tokenizers.target),
+        Decoder(
+            phrases.arrays, language_model.tables, language_model.begin_state, weights, settings
+        ),
+        source_language=folder.source_language,
+        target_language=folder.target_language,
+        workers=available_cores(),
+    )

@@ -1,0 +1,235 @@
+"""From a recipe and a prepared corpus to a phrase-based system's model folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from nmt.corpus import PreparedCorpus
+from nmt.differences import differences
+from nmt.errors import UserError
+from nmt.files import hash_value, write_json
+from nmt.machine import available_cores, cores_in_words, describe_machine
+from nmt.model_folder import ModelFolder, write_model_folder
+from nmt.recipe import PhraseBasedSettings, Recipe
+from nmt.stages import Cost, Meter, run_stage
+from nmt.statistical.alignment.training import align_bitext
+from nmt.statistical.features import FIRST_WEIGHTS
+from nmt.statistical.language_model.model import LanguageModel
+from nmt.statistical.phrases.table import PhraseTable
+from nmt.statistical.search.decoder import Decoder
+from nmt.statistical.sentences import Alignments, Bitext
+from nmt.statistical.system import LANGUAGE_MODEL, PHRASES, TOKENIZER, WEIGHTS, weights_by_name
+from nmt.statistical.text import Words, encode_pairs
+from nmt.statistical.tuning.nbest import NBest, encode_all_words
+from nmt.statistical.tuning.tune import TuningResult, tune
+from nmt.tokenization import TokenizerPair, learn_tokenizers
+from nmt.tokenization.settings import WordSettings
+from nmt.tokenization.words import WordTokenizer
+
+_VERSION: Final = 1
+"""Raised when any stage gives another result for the same input."""
+_ALL_LINES: Final = 1 << 62
+
+
+@dataclass(frozen=True)
+class _Languages:
+    """The words of both sides, and the training pairs in them."""
+
+    tokenizers: TokenizerPair
+    source: Words
+    target: Words
+    bitext: Bitext
+
+
+def train_phrase_based(
+    recipe: Recipe,
+    name: str,
+    corpus: PreparedCorpus,
+    folder: Path,
+    *,
+    inputs: dict[str, Any],
+    cache: Path,
+    report: Callable[[str], None],
+) -> ModelFolder:
+    """Train system ``name`` of a recipe: words, alignment, phrases, language model, tuning.
+
+    Every stage is kept in ``cache`` under the hash of what it depends on, and the state of tuning
+    in ``folder/training`` after each round, so a killed training loses one stage or round at most.
+    ``inputs`` says what the result depends on; what was trained on other inputs is left alone.
+
+    Raises UserError where settings or data do not allow training.
+    """
+    system = recipe.systems[name]
+    assert isinstance(system, PhraseBasedSettings)
+    _begin(folder / "training", inputs)
+    workers = available_cores()
+    costs: dict[str, Cost] = {}
+    stage = partial(_stage, cache=cache, report=report, costs=costs)
+    words = Meter()
+    with words.measuring():
+        languages = _learn_words(recipe, system, corpus, cache, workers)
+    costs["words"] = words.cost
+    text_inputs = {
+        "text": corpus.train.content_hash,
+        "tokenizers": languages.tokenizers.content_hash,
+    }
+    bitext, (source, target) = languages.bitext, (languages.source, languages.target)
+
+    def align(result: Path) -> None:
+        alignments, _ = align_bitext(
+            bitext, system.alignment,
+            source_vocabulary_size=len(source.vocabulary),
+            target_vocabulary_size=len(target.vocabulary),
+            workers=workers, report=report,
+        )  # fmt: skip
+        alignments.save(result, "links")
+
+    align_inputs = {**text_inputs, "alignment": system.alignment.model_dump(mode="json")}
+    aligned = stage("alignment", align_inputs, align)
+
+    def extract(result: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".phrases.") as scratch:
+            PhraseTable.train(
+                bitext, Alignments.open(aligned, "links"),
+                source.vocabulary, target.vocabulary, system.phrases,
+                scratch=Path(scratch), workers=workers, report=report,
+            ).save(result)  # fmt: skip
+
+    phrase_inputs = {**align_inputs, "phrases": system.phrases.model_dump(mode="json")}
+    phrases = stage("phrases", phrase_inputs, extract)
+
+    def estimate(result: Path) -> None:
+        LanguageModel.estimate(
+            bitext.target, target.vocabulary, system.language_model, report=report
+        ).save(result)
+
+    model_inputs = {**text_inputs, "model": system.language_model.model_dump(mode="json")}
+    language_model = stage("language-model", model_inputs, estimate)
+
+    tuning = Meter()
+    with tuning.measuring():
+        tuned = _tune(
+            system, corpus, languages, PhraseTable.open(phrases),
+            LanguageModel.open(language_model),
+            state=folder / "training" / f"tuning-{hash_value([phrase_inputs, model_inputs])[:16]}",
+            workers=workers, report=report,
+        )  # fmt: skip
+    costs["tuning"] = tuning.cost
+
+    def fill(staging: Path) -> None:
+        languages.tokenizers.save(staging / TOKENIZER)
+        _copy(phrases, staging / PHRASES)
+        _copy(language_model, staging / LANGUAGE_MODEL)
+        write_json(staging / WEIGHTS, weights_by_name(tuned.weights))
+
+    return write_model_folder(
+        folder,
+        kind="phrase-based",
+        source_language=recipe.corpus.source_language,
+        target_language=recipe.corpus.target_language,
+        settings={"search": system.search.model_dump(mode="json")},
+        training={
+            "identity": inputs,
+            "recipe": recipe.model_dump(mode="json"),
+            "seconds": round(sum(cost.seconds for cost in costs.values()), 1),
+            "cpu_seconds": round(sum(cost.cpu_seconds for cost in costs.values()), 1),
+            "compile_seconds": round(sum(cost.compile_seconds for cost in costs.values()), 1),
+            "stages": {stage: cost.model_dump() for stage, cost in costs.items()},
+            "valid": {"bleu": round(tuned.best.bleu, 2)} if tuned.best else {},
+            "rounds": len(tuned.rounds),
+            **describe_machine(cores_in_words(), "numba"),
+        },
+        fill=fill,
+    )
+
+
+def _begin(folder: Path, inputs: dict[str, Any]) -> None:
+    """Make the training's folder; raises UserError if it is that of other settings or data."""
+    record = folder / "identity.json"
+    if record.is_file():
+        before = json.loads(record.read_text(encoding="utf-8"))
+        if changed := differences(before, inputs):
+            raise UserError(
+                "here is a training with other settings or data\n  "
+                + "\n  ".join(f"{path}: {how}" for path, how in changed.items()),
+                where=str(folder),
+                mend="--fresh begins anew and forgets it, another --output leaves it as it is",
+            )
+    write_json(record, inputs)
+
+
+def _stage(
+    name: str,
+    inputs: dict[str, Any],
+    build: Callable[[Path], None],
+    *,
+    cache: Path,
+    report: Callable[[str], None],
+    costs: dict[str, Cost],
+) -> Path:
+    """The folder of a stage's result; notes what it cost."""
+    folder, costs[name] = run_stage(cache, name, {"version": _VERSION, **inputs}, build, report)
+    return folder
+
+
+def _learn_words(
+    recipe: Recipe,
+    system: PhraseBasedSettings,
+    corpus: PreparedCorpus,
+    cache: Path,
+    workers: int,
+) -> _Languages:
+    tokenizers = learn_tokenizers(
+        WordSettings(truecase=system.truecase, max_lines=_ALL_LINES),
+        corpus.train.source, corpus.train.target, cache=cache,
+        source_language=recipe.corpus.source_language,
+        target_language=recipe.corpus.target_language,
+    )  # fmt: skip
+    bitext = encode_pairs(corpus.train, tokenizers, cache=cache, workers=workers)
+    assert isinstance(tokenizers.source, WordTokenizer)
+    assert isinstance(tokenizers.target, WordTokenizer)
+    return _Languages(tokenizers, Words.of(tokenizers.source), Words.of(tokenizers.target), bitext)
+
+
+def _tune(
+    system: PhraseBasedSettings,
+    corpus: PreparedCorpus,
+    languages: _Languages,
+    phrases: PhraseTable,
+    language_model: LanguageModel,
+    *,
+    state: Path,
+    workers: int,
+    report: Callable[[str], None],
+) -> TuningResult:
+    """Weights for the best BLEU on the validation set."""
+    source_words, sentences = languages.source.encode(list(corpus.valid.source))
+    target_words, _ = languages.target.encode(list(corpus.valid.target))
+    # A word that is copied counts as a match where the reference has it.
+    references, copies = encode_all_words(languages.target.vocabulary, target_words, source_words)
+    decoder = Decoder(
+        phrases.arrays, language_model.tables, language_model.begin_state,
+        FIRST_WEIGHTS, system.search,
+    )  # fmt: skip
+
+    def decode(weights: np.ndarray) -> NBest:
+        found = decoder.with_weights(weights).nbest(sentences, system.tuning.nbest, workers=workers)
+        return NBest(
+            found.features, found.words, found.word_offsets, found.sentence_offsets
+        ).with_copies(copies)
+
+    return tune(decode, [references], FIRST_WEIGHTS, system.tuning, report=report, state=state)
+
+
+def _copy(stage: Path, folder: Path) -> None:
+    """Copy a stage's result into a model folder, without what the cache keeps about it."""
+    shutil.copytree(stage, folder, ignore=shutil.ignore_patterns("inputs.json", "cost.json"))
