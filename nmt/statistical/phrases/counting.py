@@ -42,8 +42,8 @@ TARGET: Final = np.dtype(
     [
         ("key", np.uint64),
         ("entry", np.int64),  # one of its entries
-        ("count", np.int64),
-        ("entries_by_count", np.int64, (3,)),  # seen once, twice, more often
+        ("count", np.uint32),
+        ("entries_by_count", np.uint32, (3,)),  # seen once, twice, more often
     ]
 )
 """A target phrase and what was counted of it over all its entries."""
@@ -209,8 +209,8 @@ def _number_targets(
             target = targets[size - 1]
             if not same_target(text, entry, entries[target.entry]):
                 return -1
-        target.count += int(entry.count)
-        target.entries_by_count[min(int(entry.count), 3) - 1] += 1
+        target.count += entry.count
+        target.entries_by_count[min(int(entry.count), 3) - 1] += np.uint32(1)
         numbers[reference.entry] = first + size - 1
     return size
 

@@ -79,7 +79,7 @@ def score_entries(
 ) -> None:  # fmt: skip
     """Fill ``scores`` [E, 4] with the features TRANSLATION; all entries of a source are there."""
     begin = 0
-    by_count = np.zeros(3, np.int64)
+    by_count = np.zeros(3, np.uint32)
     while begin < len(entries):
         end = _group_end(entries, begin)
         source_count = 0
@@ -87,14 +87,14 @@ def score_entries(
         for n in range(begin, end):
             count = int(entries[n].count)
             source_count += count
-            by_count[min(count, 3) - 1] += 1
+            by_count[min(count, 3) - 1] += np.uint32(1)
         source_mass = _mass(by_count, smoothing)
         for n in range(begin, end):
             count = int(entries[n].count)
             target = targets[target_numbers[n]]
-            num_sources = target.entries_by_count.sum()
+            num_sources = int(target.entries_by_count.sum())
             target_mass = _mass(target.entries_by_count, smoothing)
-            inverse = _probability(count, target.count, target_mass, end - begin, smoothing)
+            inverse = _probability(count, int(target.count), target_mass, end - begin, smoothing)
             direct = _probability(count, source_count, source_mass, num_sources, smoothing)
             log_inverse, log_direct = _lexical_weights(text, entries[n], lexicon)
             scores[n, 0] = np.log(inverse)

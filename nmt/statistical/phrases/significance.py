@@ -188,16 +188,17 @@ def _side(
     words: NDArray[np.int32],
     offsets: NDArray[np.int64],
     keys: NDArray[np.uint64],
-    examples: NDArray[np.void],
+    entries: NDArray[np.void],
+    examples: NDArray[np.int64],
     language: str,
     seed: int,
 ) -> _Side:
-    """``examples`` are entries with each of the phrases."""
+    """``examples`` are the numbers of entries with each of the phrases."""
     bits = max(1, len(keys).bit_length())
     shift = np.uint64(64 - bits)
     bounds = np.arange(1 << bits, dtype=np.uint64) << shift
-    starts = offsets[examples["sentence"]] + examples[f"{language}_start"]
-    lengths = np.ascontiguousarray(examples[f"{language}_length"])
+    starts = offsets[entries["sentence"][examples]] + entries[f"{language}_start"][examples]
+    lengths = entries[f"{language}_length"][examples]
     return _Side(
         words, offsets, frozen(keys), frozen(np.searchsorted(keys, bounds)), shift,
         frozen(starts), frozen(lengths), int(lengths.max(initial=0)), seed,
@@ -209,8 +210,8 @@ def log_p_values(
 ) -> NDArray[np.float64]:
     """ln p of each entry, by Fisher's exact test.
 
-    Takes 4 bytes for each phrase of each sentence (those of the table that are in two sentences or
-    more), in files under ``scratch``.
+    Takes about 40 bytes of memory for each phrase of either side and, in files under ``scratch``, 4
+    for each phrase of each sentence (those of the table that are in two sentences or more).
     """
     entries, targets = counts.entries, counts.targets
     source_keys = np.ascontiguousarray(entries["source_key"])
@@ -221,11 +222,11 @@ def log_p_values(
     target_keys = np.ascontiguousarray(targets["key"])
     sides = (
         _side(
-            text.source_words, text.source_offsets, source_keys[begins], entries[begins],
+            text.source_words, text.source_offsets, source_keys[begins], entries, begins,
             "source", counts.seed,
         ),
         _side(
-            text.target_words, text.target_offsets, target_keys, entries[targets["entry"]],
+            text.target_words, text.target_offsets, target_keys, entries, targets["entry"],
             "target", counts.seed,
         ),
     )  # fmt: skip
