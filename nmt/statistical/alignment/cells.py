@@ -28,10 +28,25 @@ class Cells(NamedTuple):
     num_target_words: int
     """How many ids target words have."""
 
-    def sources(self) -> NDArray[np.int32]:
-        """[C] The source word of each cell."""
-        words = np.arange(len(self.offsets) - 1, dtype=np.int32)
+    def owners(self, *, reverse: bool) -> NDArray[np.int32]:
+        """[C] The given word of each cell: its source word, in reverse its target word."""
+        if reverse:
+            return self.targets
+        words = np.arange(self.num_source_words, dtype=np.int32)
         return np.repeat(words, np.diff(self.offsets))
+
+    @property
+    def num_source_words(self) -> int:
+        """How many ids source words have."""
+        return len(self.offsets) - 1
+
+    def num_given(self, *, reverse: bool) -> int:
+        """How many ids given words have."""
+        return self.num_target_words if reverse else self.num_source_words
+
+    def num_generated(self, *, reverse: bool) -> int:
+        """How many ids generated words have."""
+        return self.num_given(reverse=not reverse)
 
 
 def collect_cells(bitext: Bitext, num_source_words: int, num_target_words: int) -> Cells:

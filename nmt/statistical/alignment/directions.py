@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +14,7 @@ from nmt.statistical.alignment import hmm_loops, position_loops
 from nmt.statistical.alignment.cells import Cells, find_slots
 from nmt.statistical.alignment.estimation import FLOOR, estimate
 from nmt.statistical.alignment.hmm_loops import MAX_JUMP, NUM_JUMPS
-from nmt.statistical.sentences import Bitext
+from nmt.statistical.sentences import Bitext, Sentences
 
 CHUNK_PAIRS: Final = 1 << 20
 """About how many pairs of tokens a chunk of sentence pairs has."""
@@ -54,8 +54,7 @@ class Direction:
 
         Returns the statistics of `run_positions` or `run_hmm`.
         """
-        source, target = chunk.bitext.source, chunk.bitext.target
-        given, generated = (target, source) if self.reverse else (source, target)
+        given, generated = chunk.sides(self.reverse)
         sentences = (
             given.offsets, generated.offsets, generated.words, chunk.first, chunk.last,
             chunk.slots, self.reverse, self.lexical, self.null,
@@ -76,22 +75,38 @@ class Direction:
 
     def learn(
         self,
-        counts: Counts,
-        null_counts: Counts,
-        statistics: NDArray[np.float64],
-        owners: NDArray[np.int32],
-        num_owners: int,
+        expected: Expectation,
+        cells: Cells,
         alpha: float,
+        *,
         learn_tension: bool,
     ) -> None:
-        """The M-step: take the parameters that fit the expected counts best."""
-        estimate(counts, owners, num_owners, alpha, self.lexical)
-        nobody = np.zeros(len(null_counts), np.int32)
-        estimate(null_counts, nobody, 1, alpha, self.null)
+        """The M-step: take the parameters that fit what is expected best."""
+        self.learn_words(expected.counts, expected.null_counts, cells, alpha)
         if self.jumps is not None:
-            self.jumps = _learn_jumps(statistics)
+            self.jumps = _learn_jumps(expected.statistics)
         elif learn_tension:
-            self.tension = _learn_tension(self.tension, statistics)
+            self.tension = _learn_tension(self.tension, expected.statistics)
+
+    def learn_words(self, counts: Counts, null_counts: Counts, cells: Cells, alpha: float) -> None:
+        """Estimate the translation probabilities; see `estimate`."""
+        reverse = self.reverse
+        owners, num_owners = cells.owners(reverse=reverse), cells.num_given(reverse=reverse)
+        estimate(counts, owners, num_owners, alpha, self.lexical)
+        nothing = np.zeros(len(null_counts), np.int32)
+        estimate(null_counts, nothing, 1, alpha, self.null)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the E-step gives."""
+
+    counts: Counts
+    """[C + 1] How often each cell's words are linked, in units of 1 / ONE."""
+    null_counts: Counts
+    """[generated words] How often each has no link."""
+    statistics: NDArray[np.float64]
+    """Those of `run_positions` or `run_hmm`."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +117,11 @@ class Chunk:
     first: int
     last: int
     slots: NDArray[np.int32]
+
+    def sides(self, reverse: bool) -> tuple[Sentences, Sentences]:
+        """The given and the generated sentences of the bitext."""
+        source, target = self.bitext.source, self.bitext.target
+        return (target, source) if reverse else (source, target)
 
 
 class Chunks:
@@ -131,6 +151,9 @@ class Chunks:
         slots = find_slots(self.cells, self.bitext, first, last) if kept is None else kept[number]
         return Chunk(self.bitext, first, last, slots)
 
+    def __iter__(self) -> Iterator[Chunk]:
+        return (self[number] for number in range(len(self)))
+
     def map(self, work: Callable[[Sequence[int]], list[Any]]) -> list[Any]:
         """Have each thread work on some chunks, given by number; the results by chunk."""
         workers = max(1, min(self.workers, len(self)))
@@ -143,8 +166,8 @@ class Chunks:
         return results
 
 
-def expect(direction: Direction, chunks: Chunks) -> tuple[Counts, Counts, NDArray[np.float64]]:
-    """The E-step: expected counts of cells and of words without link, and the statistics."""
+def expect(direction: Direction, chunks: Chunks) -> Expectation:
+    """The E-step over a bitext."""
     no_links = np.empty(0, np.int32)
     tables: list[tuple[Counts, Counts]] = []
 
@@ -159,7 +182,7 @@ def expect(direction: Direction, chunks: Chunks) -> tuple[Counts, Counts, NDArra
     for more, more_null in tables[1:]:
         counts += more
         null_counts += more_null
-    return counts, null_counts, np.sum(statistics, axis=0)
+    return Expectation(counts, null_counts, np.sum(statistics, axis=0))
 
 
 def best_links(direction: Direction, chunks: Chunks) -> NDArray[np.int32]:
@@ -181,8 +204,13 @@ def best_links(direction: Direction, chunks: Chunks) -> NDArray[np.int32]:
 def first_jumps() -> NDArray[np.float64]:
     """Jumps before any is counted: to the next position most often, and forward more than back."""
     distance = np.abs(np.arange(-MAX_JUMP, MAX_JUMP + 1) - 1)
-    weights: NDArray[np.float64] = np.maximum(0.5**distance, 1e-4)
-    return weights / weights.sum()
+    return normalize_jumps(np.maximum(0.5**distance, 1e-4))
+
+
+def normalize_jumps(jumps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Jumps that sum to 1, none of them impossible."""
+    probabilities: NDArray[np.float64] = jumps / max(float(jumps.sum()), FLOOR)
+    return np.maximum(probabilities, FLOOR)
 
 
 def _learn_jumps(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -190,10 +218,7 @@ def _learn_jumps(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
     varying sets): how often each was made by how often it could have been."""
     made = statistics[hmm_loops.FIRST_JUMP_COUNT :][:NUM_JUMPS]
     chances = statistics[hmm_loops.FIRST_JUMP_CHANCE :][:NUM_JUMPS]
-    jumps: NDArray[np.float64] = np.divide(
-        made, chances, out=np.zeros(NUM_JUMPS), where=chances > 0
-    )
-    return np.maximum(jumps / max(jumps.sum(), FLOOR), FLOOR)
+    return normalize_jumps(np.divide(made, chances, out=np.zeros(NUM_JUMPS), where=chances > 0))
 
 
 def _learn_tension(tension: float, statistics: NDArray[np.float64]) -> float:

@@ -52,27 +52,23 @@ class AlignmentModel:
 
         Words are linked by position where the model does not know them.
         """
-        return self.align_chunks(Chunks(bitext, self.cells, workers), symmetrization)
+        chunks = Chunks(bitext, self.cells, workers)
+        return symmetrize(
+            best_links(self.forward, chunks), best_links(self.reverse, chunks),
+            bitext.source.offsets, bitext.target.offsets, symmetrization, workers,
+        )  # fmt: skip
 
     def align_one_direction(self, bitext: Bitext, *, reverse: bool, workers: int = 1) -> Alignments:
-        """Links of one direction: each target word has at most one; in reverse, each source word."""
+        """Links of one direction: each target word has at most one, in reverse each source word."""
         direction = self.reverse if reverse else self.forward
         links = best_links(direction, Chunks(bitext, self.cells, workers))
         return one_direction(links, bitext.source.offsets, bitext.target.offsets, reverse=reverse)
 
-    def align_chunks(self, chunks: Chunks, symmetrization: Symmetrization) -> Alignments:
-        """As `align`, for a bitext whose chunks are at hand."""
-        bitext = chunks.bitext
-        return symmetrize(
-            best_links(self.forward, chunks), best_links(self.reverse, chunks),
-            bitext.source.offsets, bitext.target.offsets, symmetrization, chunks.workers,
-        )  # fmt: skip
-
     def translation_table(self) -> TranslationTable:
         """The forward direction's p(target word | source word)."""
         weights = self.forward.lexical[:-1].astype(np.float64)
-        sources = self.cells.sources()
-        totals = np.bincount(sources, weights, minlength=len(self.cells.offsets) - 1)
+        sources = self.cells.owners(reverse=False)
+        totals = np.bincount(sources, weights, minlength=self.cells.num_source_words)
         probabilities = (weights / totals[sources]).astype(np.float32)
         return TranslationTable(self.cells.offsets, self.cells.targets, probabilities)
 
@@ -96,7 +92,7 @@ class AlignmentModel:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
         facts = {
             "format_version": FORMAT_VERSION,
-            "num_source_words": len(self.cells.offsets) - 1,
+            "num_source_words": self.cells.num_source_words,
             "num_target_words": self.cells.num_target_words,
             "num_cells": len(self.cells.targets),
             "directions": directions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,9 +37,7 @@ def format_alignments(alignments: Alignments) -> Iterator[str]:
         )
     ]
     offsets = alignments.offsets.tolist()
-    return (
-        " ".join(texts[begin:end]) for begin, end in zip(offsets[:-1], offsets[1:], strict=True)
-    )
+    return (" ".join(texts[begin:end]) for begin, end in itertools.pairwise(offsets))
 
 
 def read_alignments(lines: Iterable[str], name: str) -> Alignments:

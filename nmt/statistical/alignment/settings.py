@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nmt.settings import Settings
 
-ModelName = Literal["ibm1", "fast-align", "hmm"]
+ModelName = Literal["ibm1", "fast-align", "hmm", "eflomal"]
 Symmetrization = Literal[
     "intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"
 ]
@@ -17,19 +17,29 @@ Symmetrization = Literal[
 class AlignmentSettings(Settings):
     """How words of a sentence pair are linked."""
 
-    model: ModelName = "fast-align"
+    model: ModelName = "eflomal"
     """Alignment model."""
-    iterations: Annotated[int, Field(ge=1, le=100)] = 5
-    """Rounds of EM."""
-    first_iterations: Annotated[int, Field(ge=0, le=100)] = 3
-    """Rounds of fast-align before those of the HMM."""
     symmetrization: Symmetrization = "grow-diag-final-and"
     """How the links of both directions are put together."""
+    iterations: Annotated[int, Field(ge=1, le=100)] = 5
+    """Rounds of EM, ibm1, fast-align and hmm."""
+    first_iterations: Annotated[int, Field(ge=1, le=100)] = 3
+    """Rounds of fast-align by which hmm and eflomal begin."""
     null_probability: Annotated[float, Field(ge=0, lt=1)] = 0.08
-    """Probability that a word has no link, fast-align and HMM."""
+    """Probability that a word has no link, fast-align and hmm."""
     alpha: Annotated[float, Field(ge=0)] = 0.01
-    """Concentration of the Dirichlet prior of translation probabilities; 0 for none."""
+    """Concentration of the Dirichlet prior of translation probabilities in EM; 0 for none."""
     tension: Annotated[float, Field(ge=0)] = 4.0
     """How much fast-align favours the diagonal at first."""
     learn_tension: bool = True
     """Whether fast-align learns the tension."""
+    sweeps: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """How many times eflomal draws every link before the last, which counts."""
+    chains: Annotated[int, Field(ge=1, le=100)] = 3
+    """Independent samplers whose probabilities eflomal averages."""
+    sampling_alpha: Annotated[float, Field(gt=0)] = 0.001
+    """Concentration of eflomal's Dirichlet priors of translation probabilities."""
+    null_prior: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """How probable eflomal takes it to be that a word has no link."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of eflomal's draws."""

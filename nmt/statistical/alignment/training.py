@@ -1,4 +1,4 @@
-"""Word alignment of a bitext: EM in both directions, then symmetrisation."""
+"""Word alignment of a bitext: both directions, then symmetrisation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nmt.statistical.alignment.cells import Cells, collect_cells
-from nmt.statistical.alignment.directions import Chunks, Direction, expect, first_jumps
+from nmt.statistical.alignment.cells import collect_cells
+from nmt.statistical.alignment.directions import (
+    Chunks,
+    Direction,
+    best_links,
+    expect,
+    first_jumps,
+)
+from nmt.statistical.alignment.gibbs import sample_links
 from nmt.statistical.alignment.model import AlignmentModel
 from nmt.statistical.alignment.position_loops import LOG_LIKELIHOOD
 from nmt.statistical.alignment.settings import AlignmentSettings
+from nmt.statistical.alignment.symmetrization import symmetrize
 from nmt.statistical.sentences import Alignments, Bitext
 
 
@@ -35,48 +43,53 @@ def align_bitext(
     """
     cells = collect_cells(bitext, source_vocabulary_size, target_vocabulary_size)
     chunks = Chunks(bitext, cells, workers)
-    directions = [
-        _train(chunks, cells, settings, num_generated, reverse, report)
-        for reverse, num_generated in (
-            (False, target_vocabulary_size),
-            (True, source_vocabulary_size),
-        )
-    ]
-    model = AlignmentModel(cells, *directions)
-    return model.align_chunks(chunks, settings.symmetrization), model
+    directions = [train_direction(chunks, settings, reverse, report) for reverse in (False, True)]
+    if settings.model == "eflomal":
+        links = sample_links(directions, chunks, settings, report)
+    else:
+        links = [best_links(direction, chunks) for direction in directions]
+    forward, backward = links
+    alignments = symmetrize(
+        forward,
+        backward,
+        bitext.source.offsets,
+        bitext.target.offsets,
+        settings.symmetrization,
+        workers,
+    )
+    return alignments, AlignmentModel(cells, *directions)
 
 
-def _train(
-    chunks: Chunks,
-    cells: Cells,
-    settings: AlignmentSettings,
-    num_generated: int,
-    reverse: bool,
-    report: Callable[[str], None],
+def train_direction(
+    chunks: Chunks, settings: AlignmentSettings, reverse: bool, report: Callable[[str], None]
 ) -> Direction:
-    num_tokens = len((chunks.bitext.source if reverse else chunks.bitext.target).words)
-    owners = cells.targets if reverse else cells.sources()
-    num_owners = cells.num_target_words if reverse else len(cells.offsets) - 1
+    """Train one direction of a model by EM: that of the settings, or what it begins by."""
     by_position = settings.model != "ibm1"
+    cells = chunks.cells
     direction = Direction(
         reverse=reverse,
         lexical=np.ones(len(cells.targets) + 1, np.float32),
-        null=np.ones(num_generated, np.float32),
+        null=np.ones(cells.num_generated(reverse=reverse), np.float32),
         null_probability=settings.null_probability if by_position else -1.0,
         tension=settings.tension if by_position else 0.0,
     )
-    first_rounds = settings.first_iterations if settings.model == "hmm" else 0
-    for number in range(first_rounds + settings.iterations):
-        if settings.model == "hmm" and number == first_rounds:
+    rounds, first_jump_round = settings.iterations, None
+    if settings.model == "eflomal":
+        rounds = settings.first_iterations
+    elif settings.model == "hmm":
+        rounds += settings.first_iterations
+        first_jump_round = settings.first_iterations
+    num_words = len((chunks.bitext.source if reverse else chunks.bitext.target).words)
+    for number in range(rounds):
+        if number == first_jump_round:
             direction.jumps = first_jumps()
-        counts, null_counts, statistics = expect(direction, chunks)
-        perplexity = np.exp(-statistics[LOG_LIKELIHOOD] / max(1, num_tokens))
+        expected = expect(direction, chunks)
+        perplexity = np.exp(-expected.statistics[LOG_LIKELIHOOD] / max(1, num_words))
         report(
-            f"alignment, {'reverse' if reverse else 'forward'}, round {number + 1} of "
-            f"{first_rounds + settings.iterations}: perplexity {perplexity:,.1f} before it"
+            f"alignment, {'reverse' if reverse else 'forward'}: round {number + 1} of {rounds}, "
+            f"perplexity {perplexity:,.1f}"
         )
+        # At first, all words are equal, and so the tension would be learned from nothing.
         learn_tension = settings.learn_tension and by_position and number > 0
-        direction.learn(
-            counts, null_counts, statistics, owners, num_owners, settings.alpha, learn_tension
-        )
+        direction.learn(expected, cells, settings.alpha, learn_tension=learn_tension)
     return direction

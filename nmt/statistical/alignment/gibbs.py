@@ -1,0 +1,187 @@
+"""Alignment by Gibbs sampling, and a model for new text from what was sampled.
+
+Östling and Tiedemann (2016) show that a Bayesian HMM with fertilities aligns better than EM does.
+Their eflomal starts from random links and needs many sweeps through three models; here links start
+from fast_align's, so a few sweeps of the last model do. Several independent chains are run, and the
+probabilities with which each drew its last links are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.statistical.alignment.directions import (
+    Chunk,
+    Chunks,
+    Direction,
+    best_links,
+    normalize_jumps,
+)
+from nmt.statistical.alignment.gibbs_loops import (
+    LONGEST_JUMP,
+    NUM_FERTILITIES,
+    add_priors,
+    choose_links,
+    count_links,
+    estimate_fertilities,
+    sweep,
+)
+from nmt.statistical.alignment.hmm_loops import MAX_JUMP
+from nmt.statistical.alignment.settings import AlignmentSettings
+
+_NO_SUMS: Final = np.empty(0, np.float32)
+
+
+class Chain:
+    """The state of one sampler of one direction: the links of all words, and counts of them."""
+
+    def __init__(
+        self,
+        chunks: Chunks,
+        first: Direction,
+        links: NDArray[np.int32],
+        settings: AlignmentSettings,
+        number: int,
+    ) -> None:
+        """Begin with ``links``: the given position of each generated word, -1 for none."""
+        self.chunks = chunks
+        self.reverse = first.reverse
+        self.settings = settings
+        self.links = links.copy()
+        self.random = np.array([_chain_seed(settings.seed, number, first.reverse)], np.uint64)
+        num_generated = len(first.null)
+        num_given = chunks.cells.num_given(reverse=first.reverse)
+        self._cell_counts = np.zeros(len(first.lexical), np.int32)
+        self._null_counts = np.zeros(num_generated, np.int32)
+        self._totals = np.zeros(num_given + 1, np.float64)
+        self.jumps = np.zeros(2 * LONGEST_JUMP + 2, np.float64)
+        self._ratios = np.empty((num_given, NUM_FERTILITIES), np.float64)
+        for chunk in chunks:
+            given, generated = chunk.sides(self.reverse)
+            count_links(
+                given.words, given.offsets, generated.words, generated.offsets,
+                chunk.first, chunk.last, chunk.slots, self.reverse, self.links,
+                self._cell_counts, self._null_counts, self._totals, self.jumps,
+            )  # fmt: skip
+        add_priors(self._totals, self.jumps, settings.sampling_alpha, num_generated)
+
+    def learn_fertilities(self) -> None:
+        """Estimate how many links each word has from the links as they are."""
+        bitext = self.chunks.bitext
+        given, generated = bitext.source, bitext.target
+        if self.reverse:
+            given, generated = generated, given
+        estimate_fertilities(
+            given.words, given.offsets, generated.offsets, self.links, self._ratios
+        )
+
+    def sweep(
+        self,
+        chunk: Chunk,
+        sums: NDArray[np.float32] = _NO_SUMS,
+        null_sums: NDArray[np.float32] = _NO_SUMS,
+    ) -> None:
+        """Draw all links of a chunk anew; see the loop of this name."""
+        given, generated = chunk.sides(self.reverse)
+        sweep(
+            given.words, given.offsets, generated.words, generated.offsets,
+            chunk.first, chunk.last, chunk.slots, self.reverse, self.links,
+            self._cell_counts, self._null_counts, self._totals, self.jumps, self._ratios,
+            self.settings.sampling_alpha, self.settings.null_prior, self.random, sums, null_sums,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """All sweeps but the last."""
+        for _ in range(self.settings.sweeps):
+            self.learn_fertilities()
+            for chunk in self.chunks:
+                self.sweep(chunk)
+        self.learn_fertilities()
+
+
+def sample_links(
+    directions: list[Direction],
+    chunks: Chunks,
+    settings: AlignmentSettings,
+    report: Callable[[str], None],
+) -> list[NDArray[np.int32]]:
+    """Links of each direction: where each generated word's most probable link goes, -1 for none.
+
+    ``directions``, trained by EM, give the first links; they become HMMs with the translation
+    probabilities, jumps and share of words without link that were sampled.
+    """
+    chains = [
+        Chain(chunks, direction, links, settings, number)
+        for direction in directions
+        for links in [best_links(direction, chunks)]
+        for number in range(settings.chains)
+    ]
+    report(f"alignment: {settings.chains} chains in each direction, {settings.sweeps + 1} sweeps")
+    with ThreadPoolExecutor(max(1, chunks.workers)) as threads:
+        list(threads.map(Chain.run, chains))
+        tallies = [_Tally(direction, chunks) for direction in directions]
+        for chunk in chunks:
+            sums = list(threads.map(lambda chain, chunk=chunk: _last_sweep(chain, chunk), chains))
+            for n, tally in enumerate(tallies):
+                tally.add(chunk, sums[n * settings.chains : (n + 1) * settings.chains])
+    for n, tally in enumerate(tallies):
+        tally.become_hmm(chunks, chains[n * settings.chains : (n + 1) * settings.chains])
+    return [tally.links for tally in tallies]
+
+
+_Sums = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def _last_sweep(chain: Chain, chunk: Chunk) -> _Sums:
+    """The probabilities from which a chain draws the links of a chunk."""
+    _, generated = chunk.sides(chain.reverse)
+    num_generated = int(generated.offsets[chunk.last] - generated.offsets[chunk.first])
+    # Not empty even where there is nothing to sum: an empty array stands for no sums.
+    sums = np.zeros(max(1, len(chunk.slots)), np.float32)
+    null_sums = np.zeros(max(1, num_generated), np.float32)
+    chain.sweep(chunk, sums, null_sums)
+    return sums, null_sums
+
+
+class _Tally:
+    """What the last sweep of all chains of a direction says."""
+
+    def __init__(self, direction: Direction, chunks: Chunks) -> None:
+        self.direction = direction
+        bitext = chunks.bitext
+        num_words = len((bitext.source if direction.reverse else bitext.target).words)
+        self.links = np.full(num_words, -1, np.int32)
+        self._counts = np.zeros(len(direction.lexical), np.int64)
+        self._null_counts = np.zeros(len(direction.null), np.int64)
+
+    def add(self, chunk: Chunk, chains: list[_Sums]) -> None:
+        given, generated = chunk.sides(self.direction.reverse)
+        sums = np.sum([one for one, _ in chains], axis=0, dtype=np.float32) / len(chains)
+        null_sums = np.sum([one for _, one in chains], axis=0, dtype=np.float32) / len(chains)
+        choose_links(
+            given.offsets, generated.words, generated.offsets, chunk.first, chunk.last,
+            chunk.slots, self.direction.reverse, sums, null_sums, self.links,
+            self._counts, self._null_counts,
+        )  # fmt: skip
+
+    def become_hmm(self, chunks: Chunks, chains: list[Chain]) -> None:
+        """Give the direction the parameters of what was sampled."""
+        direction, settings = self.direction, chains[0].settings
+        total = int(self._counts.sum()) + int(self._null_counts.sum())
+        if total == 0:  # an empty bitext
+            return
+        direction.null_probability = float(self._null_counts.sum() / total)
+        direction.learn_words(self._counts, self._null_counts, chunks.cells, settings.alpha)
+        jumps = np.sum([chain.jumps for chain in chains], axis=0)
+        center = LONGEST_JUMP
+        direction.jumps = normalize_jumps(jumps[center - MAX_JUMP : center + MAX_JUMP + 1])
+
+
+def _chain_seed(seed: int, number: int, reverse: bool) -> int:
+    """A state of the generator for each chain, far from those of the others."""
+    return (seed * 0x9E3779B97F4A7C15 + (2 * number + reverse) * 0xD1B54A32D192ED03) % 2**64
