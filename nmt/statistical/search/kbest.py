@@ -66,7 +66,7 @@ def _sort_arcs(node: Any, s: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _hash_target(segments: Any, table: Any) -> Any:
-    """A hash of a derivation's target words; copied words count by their place."""
+    """A hash, not 0, of a derivation's target words; copied words count by their place."""
     value = np.uint64(0xCBF29CE484222325)
     for n in range(len(segments)):
         entry = segments[n, 2]
@@ -79,7 +79,30 @@ def _hash_target(segments: Any, table: Any) -> Any:
             ]:
                 value = (value ^ np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
                 value ^= value >> np.uint64(29)
-    return value
+    return max(value, np.uint64(1))
+
+
+@njit(cache=True, nogil=True)
+def _add(seen: Any, key: Any) -> Any:
+    """Put a key that is not 0 into a hash table; return whether it was not there yet."""
+    mask = np.uint64(len(seen) - 1)
+    slot = key & mask
+    while seen[slot] != 0:
+        if seen[slot] == key:
+            return False
+        slot = (slot + np.uint64(1)) & mask
+    seen[slot] = key
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _enlarge(seen: Any) -> Any:
+    """The same hash table with four times the slots."""
+    larger = np.zeros(4 * len(seen), np.uint64)
+    for key in seen:
+        if key != 0:
+            _add(larger, key)
+    return larger
 
 
 @njit(cache=True, nogil=True)
@@ -100,14 +123,14 @@ def best_derivations(
     heap = np.empty(1024, CELL)
     nodes, arcs = np.empty(words, np.int32), np.empty(words, np.int32)
     scores[0] = hypotheses[last].score
-    ways[0, :] = NONE
+    ways[0, 0] = NONE
     write_cell(heap, 0, scores[0], 0, 0, 0)
     num_ways, num_cells = 1, 1
 
     best_scores = np.empty(size)
     offsets = np.zeros(size + 1, np.int64)
     segments = np.empty((words * 16, 3), np.int32)
-    seen = set([np.uint64(0)])  # noqa: C405 - Numba knows the type of its elements from this
+    seen = np.zeros(64, np.uint64)
     found = 0
     tries = 0
     while num_cells > 0 and found < size and tries < max_tries:
@@ -128,15 +151,17 @@ def best_derivations(
             step = ways[step, 0]
         if len(segments) < offsets[found] + words:
             larger = np.empty((2 * len(segments), 3), np.int32)
-            larger[: len(segments)] = segments
+            for n in range(offsets[found]):
+                for field in range(3):
+                    larger[n, field] = segments[n, field]
             segments = larger
         begin = offsets[found]
         end = begin + segment(last, nodes[:turns], arcs[:turns], s, segments[begin:])
         new = True
         if distinct:
-            key = _hash_target(segments[begin:end], table)
-            new = key not in seen
-            seen.add(key)
+            if 2 * tries > len(seen):
+                seen = _enlarge(seen)
+            new = _add(seen, _hash_target(segments[begin:end], table))
         if new:
             best_scores[found] = scores[way]
             found += 1
@@ -144,10 +169,12 @@ def best_derivations(
 
         if num_ways + words + 1 > len(scores):
             larger_scores = np.empty(2 * len(scores) + words)
-            larger_scores[:num_ways] = scores[:num_ways]
             larger_ways = np.empty((len(larger_scores), 3), np.int32)
-            larger_ways[:num_ways] = ways[:num_ways]
             larger_heap = np.empty(len(larger_scores), CELL)
+            for n in range(num_ways):
+                larger_scores[n] = scores[n]
+                for field in range(3):
+                    larger_ways[n, field] = ways[n, field]
             for n in range(num_cells):
                 larger_heap[n] = heap[n]
             scores, ways, heap = larger_scores, larger_ways, larger_heap

@@ -82,7 +82,8 @@ def nbest_sentence(sentence: Any, model: Any, limits: Any, s: Any, size: Any, di
         for row in range(len(own)):
             entry = own[row, 2]
             length += 1 if entry == COPIED else targets[entry + 1] - targets[entry]
-            features[n] += by_phrase[row]
+            for feature in range(NUM_FEATURES):
+                features[n, feature] += by_phrase[row, feature]
         word_offsets[n + 1] = word_offsets[n] + length
     words = np.empty(word_offsets[count], np.int32)
     place = 0

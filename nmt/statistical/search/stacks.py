@@ -142,14 +142,14 @@ def _find_group(
         if swap == 0 or is_covered(gap, window, swap - 1):
             swap = np.int32(NONE)
     slot = _mix(_mix(window * 31 + gap) + (np.int64(end) << 32) + swap) & mask
-    index = s.group_slots[slot]
+    index = int(s.group_slots[slot])
     # Groups of former stacks, with lower numbers, are as good as none.
     while index >= stack_first:
         group = s.groups[index]
         if (group.window, group.gap, group.end, group.swap) == (window, gap, end, swap):
             return index, num_groups
         slot = (slot + 1) & mask
-        index = s.group_slots[slot]
+        index = int(s.group_slots[slot])
     s.group_slots[slot] = num_groups
     group = s.groups[num_groups]
     group.future = cube.future
@@ -428,7 +428,9 @@ def search_sentence(sentence: Any, model: Any, limits: Any, s: Any) -> int:
     while mask > 4 * limits.pop_limit:
         mask >>= 1
     _begin(size, mask, model, s)
-    first, last, first_group, last_group, place = 0, 1, 0, 1, 0
+    # For the literals 0 and 1 Numba would compile what is called with them a second time.
+    first = first_group = place = np.int64(0)
+    last = last_group = np.int64(1)
     bar = -np.inf
     for covered in range(size):
         place = _rank(first, last, first_group, last_group, bar, place, s)
