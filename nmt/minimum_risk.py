@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import numpy as np
 from numba import njit
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nmt.ngrams import FIRST_NODE, ROOT, edge_key, find_slot, table_size
 
-UtilityName: TypeAlias = Literal["bleu", "chrf"]
+UtilityName = Literal["bleu", "chrf"]
 """``bleu`` compares words; ``chrf`` compares characters, spaces left out."""
 
 _BLEU_ORDER: Final = 4

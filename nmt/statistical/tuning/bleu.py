@@ -96,11 +96,10 @@ def _count(
     most = np.empty(capacity, np.int32)  # of each n-gram in any one reference
     seen_in = np.empty(capacity, np.int64)  # the text that ``counts`` is about
     for s in range(num_sentences):
-        references = range(s * num_references, (s + 1) * num_references)
-        begin = reference_offsets[references[0]]
-        size = table_size(MAX_ORDER * (reference_offsets[references[-1] + 1] - begin))
+        first, last = s * num_references, (s + 1) * num_references
+        size = table_size(MAX_ORDER * (reference_offsets[last] - reference_offsets[first]))
         keys[:size] = 0
-        for r in references:
+        for r in range(first, last):
             for start in range(reference_offsets[r], reference_offsets[r + 1]):
                 node = ROOT
                 end = min(start + MAX_ORDER, reference_offsets[r + 1])
@@ -139,7 +138,7 @@ def _count(
                         row[n] += 1
                     node = FIRST_NODE + slot
             closest = -1
-            for r in references:
+            for r in range(first, last):
                 candidate = reference_offsets[r + 1] - reference_offsets[r]
                 nearer = abs(candidate - length) - abs(closest - length)
                 if closest < 0 or nearer < 0 or (nearer == 0 and candidate < closest):

@@ -118,25 +118,23 @@ def error_surface(intercepts: Any, slopes: Any, statistics: Any, sentence_offset
 
 def best_step(
     steps: NDArray[np.float64], bleus: NDArray[np.float64], window: int, margin: float
-) -> tuple[float, float]:
-    """The middle of the best interval of an error surface, and by how much it is better than 0's.
+) -> float:
+    """The middle of the best interval of an error surface; 0 if none is better than that of 0.
 
     An interval counts as much as the average of itself and ``window`` neighbours to either side:
     a lone peak on the tuning set is seldom one elsewhere (Cer, Jurafsky and Manning 2008).
-    ``margin`` is how far to go into an interval without an end. 0.0 if no interval is better than
-    the one with 0 in it.
+    ``margin`` is how far to go into an interval without an end.
     """
     smoothed = _averaged(bleus, window)
     here = int(np.searchsorted(steps, 0.0))
     best = int(np.argmax(smoothed))
-    gain = float(smoothed[best] - smoothed[here])
-    if gain <= 0:
-        return 0.0, 0.0
+    if smoothed[best] <= smoothed[here]:
+        return 0.0
     if best == 0:
-        return float(steps[0]) - margin, gain
+        return float(steps[0]) - margin
     if best == len(steps):
-        return float(steps[-1]) + margin, gain
-    return float(steps[best - 1] + steps[best]) / 2, gain
+        return float(steps[-1]) + margin
+    return float(steps[best - 1] + steps[best]) / 2
 
 
 def _averaged(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -11,8 +11,7 @@ from nmt.statistical.tuning.error_surface import best_step, error_surface
 from nmt.statistical.tuning.pool import TuningProblem, unit
 from nmt.statistical.tuning.settings import TuningSettings
 
-_MAX_PASSES: Final = 20
-_LEAST_GAIN: Final = 1e-3
+_LEAST_GAIN: Final = 0.02
 """BLEU that a pass over all directions must gain for another to follow."""
 _MARGIN: Final = 0.1
 """How far a step goes into an interval without an end; the weights' absolute values sum to 1."""
@@ -36,25 +35,20 @@ def mert(
     starts += [weights + rng.normal(0.0, spread, len(weights)) for _ in range(settings.restarts)]
     best, best_bleu = weights, problem.bleu(weights)
     for start in starts:
-        found = _climb(problem, start, settings.window, rng)
-        bleu = problem.bleu(found)
+        found, bleu = _climb(problem, unit(start), settings.window, rng)
         if bleu > best_bleu:
             best, best_bleu = found, bleu
     return best
 
 
 def _climb(
-    problem: TuningProblem,
-    weights: NDArray[np.float64],
-    window: int,
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Go to the best point along each direction, again and again while that helps."""
+    problem: TuningProblem, weights: NDArray[np.float64], window: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], float]:
+    """Go to the best point along each direction, and again while that helps; also give its BLEU."""
     size = len(weights)
-    for _ in range(_MAX_PASSES):
-        weights = unit(weights)
+    best, best_bleu = weights, problem.bleu(weights)
+    while True:
         intercepts = problem.base + weights @ problem.features
-        gained = 0.0
         random = rng.normal(size=(size, size))
         random /= np.linalg.norm(random, axis=1, keepdims=True)
         for direction in rng.permutation(np.concatenate([np.eye(size), random])):
@@ -62,11 +56,13 @@ def _climb(
             steps, bleus = error_surface(
                 intercepts, slopes, problem.statistics, problem.sentence_offsets
             )
-            step, gain = best_step(steps, bleus, window, _MARGIN)
-            if step != 0:
-                weights = weights + step * direction
-                intercepts += step * slopes
-                gained += gain
-        if gained < _LEAST_GAIN:
-            break
-    return unit(weights)
+            step = best_step(steps, bleus, window, _MARGIN)
+            weights = weights + step * direction
+            intercepts += step * slopes
+        weights = unit(weights)
+        bleu = problem.bleu(weights)
+        gain = bleu - best_bleu
+        if gain > 0:
+            best, best_bleu = weights, bleu
+        if gain < _LEAST_GAIN:
+            return best, best_bleu

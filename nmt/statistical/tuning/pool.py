@@ -128,19 +128,25 @@ def _sentences_of(pool: HypothesisPool) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(pool.sentence_offsets) - 1), np.diff(pool.sentence_offsets))
 
 
+@njit(inline="always")
+def _mixed(key: Any, value: Any) -> Any:
+    """A hash of a hash and another number (a step of SplitMix64; Steele, Lea and Flood 2014)."""
+    key = (key ^ value) + np.uint64(0x9E3779B97F4A7C15)
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return key ^ (key >> np.uint64(31))
+
+
 @njit(cache=True, nogil=True)
 def hash_hypotheses(words: Any, word_offsets: Any, features: Any) -> Any:
     """A key [H] of the words and, rounded, the features [H, F] of each hypothesis."""
-    factor = np.uint64(0x9E3779B97F4A7C15)
     keys = np.empty(len(features), np.uint64)
     for h in range(len(features)):
-        key = np.uint64(word_offsets[h + 1] - word_offsets[h])
+        key = _mixed(np.uint64(word_offsets[h + 1] - word_offsets[h]), np.uint64(0))
         for position in range(word_offsets[h], word_offsets[h + 1]):
-            key = (key ^ np.uint64(np.uint32(words[position]))) * factor
-            key ^= key >> np.uint64(32)
+            key = _mixed(key, np.uint64(np.uint32(words[position])))
         for j in range(features.shape[1]):
-            key = (key ^ np.uint64(np.int64(np.floor(features[h, j] * _GRID + 0.5)))) * factor
-            key ^= key >> np.uint64(29)
+            key = _mixed(key, np.uint64(np.int64(np.floor(features[h, j] * _GRID + 0.5))))
         keys[h] = key
     return keys
 
