@@ -30,7 +30,6 @@ from nmt.statistical.features import FIRST_WEIGHTS, NAMES, UNKNOWN_WORDS
 from nmt.statistical.sentences import Sentences
 from nmt.statistical.tuning.bleu import bleu_statistics, corpus_bleu
 from nmt.statistical.tuning.nbest import NBest
-from nmt.statistical.tuning.rounds import Round
 from nmt.statistical.tuning.settings import TuningSettings
 from nmt.statistical.tuning.tune import tune
 from scripts.benchmark import RESULTS, LoadMeter, describe, format_table, machine
@@ -152,7 +151,6 @@ def run(num_sentences: int, nbest: int, rounds: int, seed: int) -> dict[str, Any
 def _tune(instance: Instance, settings: TuningSettings) -> dict[str, Any]:
     """A tuning, with the CPU seconds of each of its rounds without those of the decoder."""
     decoding = 0.0
-    rows: list[dict[str, Any]] = []
 
     def decode(weights: NDArray[np.float64]) -> NBest:
         nonlocal decoding
@@ -161,21 +159,18 @@ def _tune(instance: Instance, settings: TuningSettings) -> dict[str, Any]:
         decoding = time.process_time() - started
         return nbest
 
-    last = time.process_time()
+    ends = [time.process_time()]
+    spent: list[float] = []
 
-    def report(done: Round) -> None:
-        nonlocal last
-        now = time.process_time()
-        rows.append(
-            {
-                "bleu": done.bleu,
-                "hypotheses": done.num_hypotheses,
-                "cpu_seconds": now - last - decoding,
-            }
-        )
-        last = now
+    def report(_: str) -> None:
+        ends.append(time.process_time())
+        spent.append(ends[-1] - ends[-2] - decoding)
 
-    tune(decode, [instance.references], FIRST_WEIGHTS, settings, report=report)
+    result = tune(decode, [instance.references], FIRST_WEIGHTS, settings, report=report)
+    rows = [
+        {"bleu": done.bleu, "hypotheses": done.num_hypotheses, "cpu_seconds": seconds}
+        for done, seconds in zip(result.rounds, spent, strict=True)
+    ]
     return {"algorithm": settings.algorithm, "rounds": rows}
 
 

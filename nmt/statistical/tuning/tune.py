@@ -45,7 +45,7 @@ def tune(
     first_weights: NDArray[np.float64],
     settings: TuningSettings,
     *,
-    report: Callable[[Round], None],
+    report: Callable[[str], None],
     state: Path | None = None,
     frozen: Sequence[int] = (UNKNOWN_WORDS,),
 ) -> TuningResult:
@@ -63,7 +63,7 @@ def tune(
             (those in ``frozen`` left out), as a ranking does not depend on their scale, but
             thresholds of search may.
         settings: algorithm and limits.
-        report: called after each round; ``str(round)`` is a line for the log.
+        report: called after each round with a line for the log: the `Round` in words.
         state: folder that keeps the rounds, so that the same call after a kill loses one at most
             and ends with the same weights; of no use once this returns.
         frozen: features whose weights stay as they are.
@@ -123,7 +123,7 @@ def tune(
         if kept is not None:
             kept.save(done, hypotheses)
         rounds.append(done)
-        report(done)
+        report(str(done))
     return TuningResult(np.array(_best(rounds).weights), tuple(rounds))
 
 
