@@ -19,7 +19,8 @@ from nmt.statistical.alignment.symmetrization import one_direction, symmetrize
 from nmt.statistical.sentences import Alignments, Bitext
 
 FORMAT_VERSION: Final = 1
-_FACTS: Final = "alignment.json"
+FACTS_FILE: Final = "alignment.json"
+"""The file by which a model is known."""
 _NAMES: Final = ("forward", "reverse")
 
 
@@ -98,7 +99,7 @@ class AlignmentModel:
             "directions": directions,
         }
         text = json.dumps(facts, indent=2)
-        (folder / _FACTS).write_text(f"{text}\n", encoding="utf-8")
+        (folder / FACTS_FILE).write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> AlignmentModel:
@@ -107,7 +108,7 @@ class AlignmentModel:
         Raises UserError if that is not there, damaged or of a later version.
         """
         try:
-            facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+            facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
             if facts["format_version"] != FORMAT_VERSION:
                 raise UserError(
                     f"an alignment model of format {facts['format_version']}; "

@@ -83,6 +83,7 @@ def train_direction(
     for number in range(rounds):
         if number == first_jump_round:
             direction.jumps = first_jumps()
+            direction.null_probability = settings.hmm_null_probability
         expected = expect(direction, chunks)
         perplexity = np.exp(-expected.statistics[LOG_LIKELIHOOD] / max(1, num_words))
         report(
