@@ -7,6 +7,7 @@ to temporary files, sorted, and merged; the result does not depend on it.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,9 +61,11 @@ class Workspace:
             self._left -= size * dtype.itemsize
             return np.empty(size, dtype)
         self._files += 1
-        path = self.folder / f"{self._files}.npy"
-        mapped = np.lib.format.open_memmap(path, "w+", dtype, (size,))
-        return mapped.view(np.ndarray)
+        with (self.folder / f"{self._files}.array").open("wb+") as file:
+            if hasattr(os, "posix_fallocate"):
+                # Without space for all of it, a full disk would be found only by a crash (SIGBUS).
+                os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+            return np.memmap(file, dtype, "w+", shape=(size,)).view(np.ndarray)
 
     def zeros(self, size: int, dtype: DTypeLike) -> NDArray[Any]:
         """An array of zeros."""

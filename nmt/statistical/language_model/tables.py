@@ -6,9 +6,9 @@ words before, last word), so a key is exact and 64 bits long, and a context is o
 long it is: hypotheses with the same state have the same future. Where a state has no such word, its
 back-off weight is paid and the state without its first word is asked (Katz 1987).
 
-A query costs a cache miss for each state asked and one for each back-off, for what belongs together
-lies together: the arrays are columns of three tables with rows of 16, 8 and 8 bytes (``SLOT``,
-``STATE``, ``WORD``). Compiled loops see them as arrays with a stride.
+A query costs a cache miss for each state asked, and at the same time one for its back-off, for what
+belongs together lies together: the arrays are columns of three tables with rows of 16, 8 and 8
+bytes (``SLOT``, ``STATE``, ``WORD``). Compiled loops see them as arrays with a stride.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ STATE: Final = np.dtype([("back_off", "<f4"), ("shorter", "<i4")])
 WORD: Final = np.dtype([("log_p", "<f4"), ("state", "<i4")])
 """What is known of a word without context."""
 
+_MAX_SLOTS: Final = 2**32
+
 
 class LanguageModelTables(NamedTuple):
-    """The arrays of a language model; C slots (a power of two), S states, V word ids."""
+    """The arrays of a language model; C slots, S states, V word ids."""
 
     keys: NDArray[np.uint64]
     """[C] ``state << 32 | word`` of the n-gram in each slot; 0 where there is none."""
@@ -63,9 +65,11 @@ class TableRows(NamedTuple):
     def allocate(cls, num_ngrams: int, num_states: int, num_words: int) -> TableRows:
         """Rows of zeros, with space for so many n-grams of two words or more.
 
-        A third to two thirds of the slots will be used.
+        Half of the slots will be used: it takes 1.5 looks on average to find an n-gram, and 2.5 to
+        find that there is none.
         """
-        num_slots = 1 << (num_ngrams + num_ngrams // 2).bit_length()
+        num_slots = 2 * num_ngrams + 1
+        assert num_slots < _MAX_SLOTS
         return cls(
             np.zeros(num_slots, SLOT), np.zeros(num_states, STATE), np.zeros(num_words, WORD)
         )
@@ -84,20 +88,28 @@ class TableRows(NamedTuple):
 
 
 @njit(inline="always")
-def first_slot(key: Any, mask: Any) -> Any:
-    """Where the search for a key begins (Fibonacci hashing); ``mask`` is the slots less one."""
+def first_slot(key: Any, last: Any) -> Any:
+    """Where the search for a key begins; ``last`` is the last slot, there are at most 2^32.
+
+    32 bits of a Fibonacci hash, taken as a fraction of the slots.
+    """
     mixed = (key ^ (key >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
-    return (mixed >> np.uint64(32)) & mask
+    return ((mixed >> np.uint64(32)) * (last + np.uint64(1))) >> np.uint64(32)
+
+
+@njit(inline="always")
+def _next_slot(slot: Any, last: Any) -> Any:
+    return np.uint64(0) if slot == last else slot + np.uint64(1)
 
 
 @njit(inline="always")
 def insert(tables: Any, state: int, word: int, log_p: float, next_state: int) -> None:
     """Put an n-gram that is not there yet into the hash table."""
-    mask = np.uint64(len(tables.keys) - 1)
+    last = np.uint64(len(tables.keys) - 1)
     key = (np.uint64(state) << np.uint64(32)) | np.uint64(word)
-    slot = first_slot(key, mask)
+    slot = first_slot(key, last)
     while tables.keys[slot] != 0:
-        slot = (slot + np.uint64(1)) & mask
+        slot = _next_slot(slot, last)
     tables.keys[slot] = key
     tables.log_p[slot] = log_p
     tables.next_state[slot] = next_state
@@ -106,15 +118,18 @@ def insert(tables: Any, state: int, word: int, log_p: float, next_state: int) ->
 @njit(cache=True, nogil=True)
 def advance(tables: Any, state: int, word: int) -> Any:
     """Return ln p(word | state) and the state after the word, as (float64, int32)."""
-    mask = np.uint64(len(tables.keys) - 1)
+    last = np.uint64(len(tables.keys) - 1)
     log_p = 0.0
     while state != EMPTY_STATE:
+        # Asked for before it is known to be needed, so that one cache miss does not wait for the
+        # other.
+        back_off, shorter = tables.back_off[state], tables.shorter[state]
         key = (np.uint64(state) << np.uint64(32)) | np.uint64(word)
-        slot = first_slot(key, mask)
+        slot = first_slot(key, last)
         while tables.keys[slot] != 0:
             if tables.keys[slot] == key:
                 return log_p + tables.log_p[slot], tables.next_state[slot]
-            slot = (slot + np.uint64(1)) & mask
-        log_p += tables.back_off[state]
-        state = tables.shorter[state]
+            slot = _next_slot(slot, last)
+        log_p += back_off
+        state = shorter
     return log_p + tables.word_log_p[word], tables.word_state[word]
