@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -134,6 +133,7 @@ def align(
             mend="leave one of the two out",
         )
 
+    from nmt.machine import available_cores
     from nmt.statistical.alignment.reading import read_pairs
     from nmt.statistical.alignment.settings import AlignmentSettings
     from nmt.statistical.alignment.word_aligner import WordAligner, check_model_place
@@ -142,7 +142,7 @@ def align(
         check_model_place(save_model)
     aligner = WordAligner.load(with_model) if with_model is not None else None
     pairs = read_pairs(source, target)
-    golds = _read_gold(gold, gold_from, len(pairs[0])) if gold is not None else None
+    golds = _read_gold(gold, gold_from, *pairs) if gold is not None else None
     chosen = {
         "model": model,
         "iterations": iterations,
@@ -152,7 +152,7 @@ def align(
     settings = AlignmentSettings.model_validate(
         {name: value for name, value in chosen.items() if value is not None}
     )
-    threads = workers or _cores()
+    threads = workers or available_cores()
     if aligner is None:
         alignments, aligner = WordAligner.train(
             *pairs, settings, workers=threads, report=_be_silent if quiet else _report
@@ -172,13 +172,6 @@ def align(
         _print_error_rate(alignments, golds)
 
 
-def _cores() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _report(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -187,17 +180,14 @@ def _be_silent(_line: str) -> None:
     """Show no progress."""
 
 
-def _read_gold(path: Path, first_position: int, num_pairs: int) -> list[GoldAlignment]:
+def _read_gold(
+    path: Path, first_position: int, source: Sequence[Sized], target: Sequence[Sized]
+) -> list[GoldAlignment]:
     from nmt.lines import read_lines
-    from nmt.statistical.alignment.pharaoh import read_gold
+    from nmt.statistical.alignment.pharaoh import check_gold, read_gold
 
     golds = read_gold(read_lines(path), str(path), first_position=first_position)
-    if len(golds) > num_pairs:
-        raise UserError(
-            f"{len(golds)} lines, but there are {num_pairs} sentence pairs",
-            where=str(path),
-            mend="line n must be of sentence pair n",
-        )
+    check_gold(golds, source, target, str(path), first_position=first_position)
     return golds
 
 

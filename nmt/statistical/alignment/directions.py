@@ -16,7 +16,7 @@ from nmt.statistical.alignment.estimation import FLOOR, estimate
 from nmt.statistical.alignment.hmm_loops import MAX_JUMP, NUM_JUMPS
 from nmt.statistical.sentences import Bitext, Sentences
 
-CHUNK_PAIRS: Final = 1 << 20
+CHUNK_PAIRS: Final = 1 << 18
 """About how many pairs of tokens a chunk of sentence pairs has."""
 KEPT_PAIRS: Final = 1 << 28
 """Up to how many pairs of tokens their slots are kept (4 bytes each) and not found anew."""
@@ -127,9 +127,7 @@ class Chunk:
 class Chunks:
     """A bitext in chunks, which do not depend on the number of threads."""
 
-    def __init__(
-        self, bitext: Bitext, cells: Cells, workers: int, kept_pairs: int = KEPT_PAIRS
-    ) -> None:
+    def __init__(self, bitext: Bitext, cells: Cells, workers: int) -> None:
         self.bitext = bitext
         self.cells = cells
         self.workers = workers
@@ -139,7 +137,7 @@ class Chunks:
         borders = np.searchsorted(ends, np.arange(CHUNK_PAIRS, num_pairs, CHUNK_PAIRS)) + 1
         self.borders = np.unique(np.concatenate(([0], borders, [len(bitext)]))).tolist()
         self._kept: list[NDArray[np.int32]] | None = None
-        if num_pairs <= kept_pairs:
+        if num_pairs <= KEPT_PAIRS:
             self._kept = self.map(lambda numbers: [self[n].slots for n in numbers])
 
     def __len__(self) -> int:

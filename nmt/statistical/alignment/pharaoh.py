@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,36 @@ def read_gold(lines: Iterable[str], name: str, *, first_position: int = 0) -> li
         sure = frozenset((s, t) for s, mark, t in links if mark == "-")
         golds.append(GoldAlignment(sure, sure | frozenset((s, t) for s, _, t in links)))
     return golds
+
+
+def check_gold(
+    golds: Sequence[GoldAlignment],
+    source: Sequence[Sized],
+    target: Sequence[Sized],
+    name: str,
+    *,
+    first_position: int,
+) -> None:
+    """Raise UserError unless the links of each line are of words of its sentence pair.
+
+    There may be fewer lines than sentence pairs. Arguments as of `read_gold`.
+    """
+    if len(golds) > len(source):
+        raise UserError(
+            f"{len(golds)} lines, but there are {len(source)} sentence pairs",
+            where=name,
+            mend="line n must be of sentence pair n",
+        )
+    for number, gold in enumerate(golds, start=1):
+        lengths = len(source[number - 1]), len(target[number - 1])
+        for link in sorted(gold.possible):
+            if link[0] >= lengths[0] or link[1] >= lengths[1]:
+                raise UserError(
+                    f"there is no {link[0] + first_position}-{link[1] + first_position} in "
+                    f"sentences of {lengths[0]} and {lengths[1]} words",
+                    where=f"{name}:{number}",
+                    mend="are words counted from 1 (--gold-from 1), or is it of another text?",
+                )
 
 
 def _parse(

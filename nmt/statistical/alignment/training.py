@@ -66,10 +66,11 @@ def train_direction(
     """Train one direction of a model by EM: that of the settings, or what it begins by."""
     by_position = settings.model != "ibm1"
     cells = chunks.cells
+    num_generated = cells.num_generated(reverse=reverse)
     direction = Direction(
         reverse=reverse,
-        lexical=np.ones(len(cells.targets) + 1, np.float32),
-        null=np.ones(cells.num_generated(reverse=reverse), np.float32),
+        lexical=np.full(len(cells.targets) + 1, 1 / num_generated, np.float32),
+        null=np.full(num_generated, 1 / num_generated, np.float32),
         null_probability=settings.null_probability if by_position else -1.0,
         tension=settings.tension if by_position else 0.0,
     )
