@@ -13,7 +13,7 @@ import regex
 
 from nmt.errors import UserError
 from nmt.search_options import SearchKeywords
-from nmt.translator import Translation, Translator
+from nmt.translator import Hypothesis, Translation, Translator
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,20 @@ class TextFormat(Format):
 
     With ``scores``, a line is the score, a tab and the translation. With ``nbest`` above 1 each
     input line gives up to so many lines in Moses' form, ``INDEX ||| TRANSLATION ||| SCORE``, the
-    best first; INDEX counts input lines from 0.
+    best first; INDEX counts input lines from 0. With ``explain``, each translation is followed by
+    how it came about, and a blank line.
     """
 
     nbest: int = 1
     scores: bool = False
+    explain: bool = False
 
     def read(self, line: str, name: str, number: int) -> Item:
         """Any line will do."""
 
         def render(translation: Translation) -> str:
+            if self.explain:
+                return "\n".join(_explained(one) for one in translation.alternatives)
             if self.nbest > 1:
                 return "\n".join(
                     f"{number - 1} ||| {one.text} ||| {one.score:.6f}"
@@ -109,7 +113,9 @@ class JsonLinesFormat(Format):
     """A JSON object a line; the same object comes back with the translation added.
 
     With ``scores`` also ``score``, and with ``nbest`` above 1 also ``alternatives``: a list of
-    objects with ``translation`` and ``score``, the best first. Blank lines stay blank.
+    objects with ``translation`` and ``score``, the best first. With ``explain`` also
+    ``explanation``: how the best came about, a list with an object for each segment that was
+    translated on its own. Blank lines stay blank.
     """
 
     key: str | None = None
@@ -118,6 +124,7 @@ class JsonLinesFormat(Format):
     """Key under which the translation is added; must not be there yet."""
     nbest: int = 1
     scores: bool = False
+    explain: bool = False
 
     def read(self, line: str, name: str, number: int) -> Item:
         """Take the text out of an object."""
@@ -161,6 +168,7 @@ class JsonLinesFormat(Format):
 
     def _added_keys(self) -> list[str]:
         details = ["score"] * self.scores + ["alternatives"] * (self.nbest > 1)
+        details += ["explanation"] * self.explain
         return [self.translation_key, *details]
 
     def _details(self, translation: Translation) -> dict[str, Any]:
@@ -172,7 +180,15 @@ class JsonLinesFormat(Format):
                 {"translation": one.text, "score": round(one.score, 6)}
                 for one in translation.alternatives
             ]
+        if self.explain:
+            explanations = translation.alternatives[0].explanations
+            details["explanation"] = [one.to_json() for one in explanations]
         return details
+
+
+def _explained(hypothesis: Hypothesis) -> str:
+    tables = (f"{explanation}\n" for explanation in hypothesis.explanations)
+    return "\n".join([hypothesis.text, "", *tables])
 
 
 def _nested(record: Any, key: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from nmt.errors import UserError, UserErrors
 
@@ -32,6 +32,24 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class MinimumRisk:
+    """Of many candidates, give the one that is most like all the others (`nmt.minimum_risk`)."""
+
+    utility: Literal["bleu", "chrf"] = "bleu"
+    """What is meant by like: sentence BLEU or chrF."""
+    candidates: int = 100
+    """Candidates of each segment: its best translations, or samples if sampling is asked for."""
+    scale: float = 1.0
+    """What scores are multiplied by to become log-probabilities; 0: all candidates count alike."""
+
+    def __post_init__(self) -> None:
+        _check(
+            ("candidates", self.candidates, self.candidates >= 2, "at least 2"),
+            ("scale", self.scale, 0 <= self.scale < math.inf, "at least 0"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SearchOptions:
     """What a caller may ask of any system's search; None leaves the model's own setting.
 
@@ -48,6 +66,10 @@ class SearchOptions:
     """Exponent of the length normalisation."""
     sampling: Sampling | None = None
     """Draw hypotheses instead of searching for the best."""
+    minimum_risk: MinimumRisk | None = None
+    """Choose among many candidates by minimum Bayes risk."""
+    explain: bool = False
+    """Say of each hypothesis how it came about."""
 
     def __post_init__(self) -> None:
         beam, batch_tokens, penalty = self.beam, self.batch_tokens, self.length_penalty
@@ -57,10 +79,16 @@ class SearchOptions:
             ("batch_tokens", batch_tokens, batch_tokens is None or batch_tokens >= 1, "at least 1"),
             ("length_penalty", penalty, penalty is None or 0 <= penalty < math.inf, "at least 0"),
         )
-        if beam is not None and self.sampling is None and self.nbest > beam:
+        wanted = self.nbest if self.minimum_risk is None else self.minimum_risk.candidates
+        if beam is not None and self.sampling is None and wanted > beam:
             raise UserError(
-                f"a beam of {beam} cannot give the {self.nbest} best",
-                mend=f"ask for nbest at most {beam}, or for a beam of at least {self.nbest}",
+                f"a beam of {beam} cannot give the {wanted} best",
+                mend=f"ask for {beam} at most, or for a beam of at least {wanted}",
+            )
+        if self.minimum_risk is not None and self.nbest > 1:
+            raise UserError(
+                "minimum Bayes risk chooses one of its candidates, and nbest asks for several",
+                mend="ask for one of them only",
             )
 
 
@@ -72,6 +100,8 @@ class SearchKeywords(TypedDict, total=False):
     batch_tokens: int | None
     length_penalty: float | None
     sampling: Sampling | None
+    minimum_risk: MinimumRisk | None
+    explain: bool
 
 
 def _check(*conditions: tuple[str, object, bool, str]) -> None:

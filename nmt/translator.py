@@ -11,15 +11,17 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, Unpack
+from typing import Any, Protocol, TypeAlias, Unpack
 
-from nmt.search_options import Sampling, SearchKeywords, SearchOptions
+from nmt.search_options import MinimumRisk, Sampling, SearchKeywords, SearchOptions
 from nmt.segmentation import Cut, Segment, join_segments, split_to_fit
 from nmt.streaming import chunks, windows
 from nmt.text import clean_line, is_blank, one_line
 
 __all__ = [
+    "Explanation",
     "Hypothesis",
+    "MinimumRisk",
     "Sampling",
     "SearchKeywords",
     "SearchOptions",
@@ -33,6 +35,14 @@ _BATCHES_A_WINDOW = 6
 _CHARACTERS_A_PIECE = 4
 
 
+class Explanation(Protocol):
+    """How the translation of a segment came about; ``str`` gives it as text."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as values for JSON."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """One output of a system's search for one segment, or the joined ones of a line."""
@@ -43,6 +53,8 @@ class Hypothesis:
     """The score by which the search ranked it; higher is better."""
     num_pieces: int = 0
     """Length in the system's own pieces, for the log; 0 where the system does not count."""
+    explanations: tuple[Explanation, ...] = ()
+    """How it came about, if asked for: one for each segment of the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +198,12 @@ class Translator(ABC):
         # Samples of the same text are to differ, the best translations of it are the same.
         places = itertools.count(first_draw) if options.sampling else itertools.repeat(0)
         keys = [(segment.text, place) for segment, place in zip(segments, places, strict=False)]
+        risk = options.minimum_risk
+        asked = (
+            options
+            if risk is None
+            else dataclasses.replace(options, minimum_risk=None, nbest=risk.candidates)
+        )
         found: dict[_Key, list[Hypothesis]] = {}
         to_search: dict[_Key, Segment] = {}
         for key, segment in zip(keys, segments, strict=True):
@@ -198,12 +216,31 @@ class Translator(ABC):
                 to_search[key] = segment
         for batch in _batches(to_search, options.batch_tokens or self.default_batch_tokens):
             texts, draws = zip(*batch, strict=True)
-            for key, hypotheses in zip(batch, self.search(texts, options, draws), strict=True):
+            results = self.search(texts, asked, draws)
+            if risk is not None:
+                results = _least_risk(results, risk, drawn=options.sampling is not None)
+            for key, hypotheses in zip(batch, results, strict=True):
                 found[key] = [
                     dataclasses.replace(hypothesis, text=one_line(hypothesis.text))
                     for hypothesis in hypotheses[: options.nbest]
                 ]
         return [found[key] for key in keys]
+
+
+def _least_risk(
+    results: Sequence[Sequence[Hypothesis]], risk: MinimumRisk, *, drawn: bool
+) -> list[list[Hypothesis]]:
+    """Of each segment's candidates the one chosen by minimum Bayes risk."""
+    from nmt.minimum_risk import minimum_risk
+
+    chosen = minimum_risk(
+        [[one.text for one in candidates] for candidates in results],
+        # Samples come as often as they are probable: their scores would count that twice.
+        None if drawn else [[one.score for one in candidates] for candidates in results],
+        utility=risk.utility,
+        scale=risk.scale,
+    )
+    return [[candidates[best]] for candidates, best in zip(results, chosen, strict=True)]
 
 
 def _size(line: str) -> int:
@@ -247,6 +284,7 @@ def _join(parts: Sequence[Hypothesis], cuts: Sequence[Cut], language: str) -> Hy
         text=join_segments([part.text for part in parts], cuts, language),
         score=sum(part.score for part in parts),
         num_pieces=sum(part.num_pieces for part in parts),
+        explanations=tuple(one for part in parts for one in part.explanations),
     )
 
 

@@ -23,10 +23,11 @@ from nmt.errors import UserError
 if TYPE_CHECKING:
     from nmt.cli.throughput import Display
     from nmt.formats import Format
-    from nmt.search_options import Sampling, SearchKeywords
+    from nmt.search_options import MinimumRisk, Sampling, SearchKeywords
 
 _SEARCH = "Search"
 _SAMPLING = "Sampling"
+_RISK = "Minimum Bayes risk"
 _FORMATS = "Formats"
 
 
@@ -127,6 +128,23 @@ def translate(
             help="Seed of the random numbers.", show_default="1", rich_help_panel=_SAMPLING
         ),
     ] = None,
+    minimum_risk: Annotated[
+        Literal["bleu", "chrf"] | None,
+        typer.Option(
+            help="Of many candidates, give the one that is most like all others by this metric.",
+            show_default="off",
+            rich_help_panel=_RISK,
+        ),
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="So many of the best translations, or of the samples.",
+            show_default="100",
+            rich_help_panel=_RISK,
+        ),
+    ] = None,
     line_format: Annotated[
         Literal["text", "tsv", "jsonl"],
         typer.Option(
@@ -141,6 +159,14 @@ def translate(
         typer.Option(
             "--scores",
             help="Give scores too; in text before the translation, parted by a tab.",
+            rich_help_panel=_FORMATS,
+        ),
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Say how each translation came about: phrases, jumps, features (text, jsonl).",
             rich_help_panel=_FORMATS,
         ),
     ] = False,
@@ -190,19 +216,23 @@ def translate(
     match line_format:
         case "text":
             _refuse("text", column=column, key=key, translation_key=translation_key)
-            chosen = formats.TextFormat(nbest, scores)
+            chosen = formats.TextFormat(nbest, scores, explain)
         case "tsv":
-            _refuse("tsv", key=key, translation_key=translation_key)
+            _refuse("tsv", key=key, translation_key=translation_key, explain=explain or None)
             chosen = formats.TsvFormat(column or 1, nbest, scores)
         case "jsonl":
             _refuse("jsonl", column=column)
-            chosen = formats.JsonLinesFormat(key, translation_key or "translation", nbest, scores)
+            chosen = formats.JsonLinesFormat(
+                key, translation_key or "translation", nbest, scores, explain
+            )
     drawn = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     options: SearchKeywords = {
         "beam": beam,
         "nbest": nbest,
         "batch_tokens": batch_tokens,
         "length_penalty": length_penalty,
+        "minimum_risk": _minimum_risk(minimum_risk, candidates),
+        "explain": explain,
         "sampling": _sampling(sample, drawn),
     }
     SearchOptions(**options)  # mistakes are told before the model is loaded
@@ -237,6 +267,18 @@ def _sampling(sample: bool, given: Mapping[str, Any]) -> Sampling | None:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UserError(f"{options} without --sample has no effect", mend="add --sample")
     return Sampling(**given) if sample else None
+
+
+def _minimum_risk(
+    utility: Literal["bleu", "chrf"] | None, candidates: int | None
+) -> MinimumRisk | None:
+    from nmt.search_options import MinimumRisk
+
+    if utility is None:
+        if candidates is not None:
+            raise UserError("--candidates has no effect", mend="add --minimum-risk bleu")
+        return None
+    return MinimumRisk(utility, candidates or 100)
 
 
 def _display(

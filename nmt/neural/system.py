@@ -84,7 +84,15 @@ class TransformerTranslator(Translator):
     def search(
         self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[Hypothesis]]:
-        """Translate a batch of segments, shared out among the cores."""
+        """Translate a batch of segments, shared out among the cores.
+
+        Raises UserError if explanations are asked for.
+        """
+        if options.explain:
+            raise UserError(
+                "a Transformer cannot say how its translations came about",
+                mend="a phrase-based system can",
+            )
         rows = [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
         found = self.search_pieces(rows, options, draws)
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]

@@ -18,6 +18,7 @@ from nmt.statistical.features import NAMES
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.table import PhraseTable
 from nmt.statistical.search.decoder import Decoder
+from nmt.statistical.search.explain import explain
 from nmt.statistical.search.results import Derivation
 from nmt.statistical.search.settings import PhraseSearchSettings
 from nmt.statistical.text import Words
@@ -83,11 +84,7 @@ class PhraseBasedTranslator(Translator):
         """
         words, found = self.derive(segments, options)
         return [
-            [
-                Hypothesis(self.text_of(derivation, sentence), derivation.score, num_words)
-                for derivation in derivations
-                for num_words in [len(derivation.words)]
-            ]
+            [self._hypothesis(one, sentence, options.explain) for one in derivations]
             for sentence, derivations in zip(words, found, strict=True)
         ]
 
@@ -115,11 +112,19 @@ class PhraseBasedTranslator(Translator):
         nbest = decoder.nbest(sentences, options.nbest, workers=self._workers)
         return words, decoder.derivations(nbest)
 
-    def text_of(self, derivation: Derivation, source_words: Sequence[str]) -> str:
-        """The text of a derivation of a segment with these words."""
+    def _hypothesis(
+        self, derivation: Derivation, source_words: Sequence[str], explained: bool
+    ) -> Hypothesis:
+        """A derivation of a segment with these words, as text."""
         word = self.target.vocabulary.word
-        return self.target.tokenizer.detokenize(
+        words = [
             word(number) if number >= 0 else source_words[~number] for number in derivation.words
+        ]
+        return Hypothesis(
+            self.target.tokenizer.detokenize(words),
+            derivation.score,
+            len(words),
+            (explain(self.decoder, derivation, source_words, word),) if explained else (),
         )
 
 
