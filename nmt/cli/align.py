@@ -32,7 +32,7 @@ def align(
     ],
     target: Annotated[
         Path | None,
-        typer.Argument(metavar="[TARGET]", help="Its translation.", show_default=False),
+        typer.Argument(metavar="TARGET", help="Its translation.", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,

@@ -134,8 +134,10 @@ class Chunks:
         sizes = np.diff(bitext.source.offsets) * np.diff(bitext.target.offsets)
         ends = np.cumsum(sizes)
         num_pairs = int(ends[-1]) if len(ends) else 0
-        borders = np.searchsorted(ends, np.arange(CHUNK_PAIRS, num_pairs, CHUNK_PAIRS)) + 1
-        self.borders = np.unique(np.concatenate(([0], borders, [len(bitext)]))).tolist()
+        steps = np.arange(CHUNK_PAIRS, num_pairs, CHUNK_PAIRS)
+        borders = np.unique(np.searchsorted(ends, steps) + 1)
+        # There is always a chunk, if only an empty one.
+        self.borders = [0, *borders[borders < len(bitext)].tolist(), len(bitext)]
         self._kept: list[NDArray[np.int32]] | None = None
         if num_pairs <= KEPT_PAIRS:
             self._kept = self.map(lambda numbers: [self[n].slots for n in numbers])

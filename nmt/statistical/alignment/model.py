@@ -122,6 +122,8 @@ class AlignmentModel:
             targets = _read(folder, "cells.targets", np.int32, num_cells)
             if offsets[0] != 0 or offsets[-1] != num_cells or (np.diff(offsets) < 0).any():
                 raise ValueError("cells.offsets.npy does not fit cells.targets.npy")
+            if num_cells and not 0 <= targets.min() <= targets.max() < num_generated[0]:
+                raise ValueError("cells.targets.npy has words beyond the vocabulary")
             directions = [
                 Direction(
                     reverse=name == "reverse",

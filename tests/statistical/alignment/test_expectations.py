@@ -202,6 +202,7 @@ def test_estimates(weights: list[float], alpha: float) -> None:
     counts = np.array([int(weight * ONE) for weight in weights] + [0], np.int64)
     probabilities = np.empty(len(counts), np.float32)
     estimate(counts, np.zeros(len(weights), np.int32), 1, alpha, probabilities)
+    weights = (counts[:-1] / ONE).tolist()  # rounded to fixed point
     total = sum(weights)
     if alpha:
         psi = mpmath.digamma

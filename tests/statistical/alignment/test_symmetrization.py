@@ -147,5 +147,4 @@ def test_stored_outputs_of_other_programs(shared_data: Path, aligner: str) -> No
             for ahead, back, length in zip(forward, backward, lengths, strict=True)
         ]
         equal = sum(one == other for one, other in zip(plain, stored, strict=True))
-        print(aligner, name, equal)
         assert equal >= 0.95 * len(stored)
