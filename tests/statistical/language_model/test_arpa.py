@@ -1,4 +1,4 @@
-"""ARPA files: what KenLM reads in ours, what we read in those of others, and broken ones."""
+"""ARPA files: written and read again, of others, broken."""
 
 from __future__ import annotations
 
@@ -7,36 +7,19 @@ import itertools
 import math
 import random
 from pathlib import Path
-from typing import NamedTuple
 
-import kenlm
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
-from nmt.lines import read_lines
 from nmt.statistical.language_model.arpa_words import escape, unescape
 from nmt.statistical.language_model.model import LanguageModel
-from nmt.statistical.language_model.settings import LanguageModelSettings
-from nmt.statistical.language_model.tables import EMPTY_STATE, advance
-from nmt.statistical.vocabulary import END, Vocabulary
+from tests.statistical.language_model.examples import GOOD, ORDINARY, WORDS, estimate
 from tests.statistical.language_model.reference import random_lines
 
 Ngram = tuple[str, ...]
-
-
-def estimate(lines: list[list[str]], **options: object) -> LanguageModel:
-    """A model of some lines, with their vocabulary."""
-    vocabulary = Vocabulary.learn(lines)
-    chosen = LanguageModelSettings.model_validate(options)
-    return LanguageModel.estimate(vocabulary.encode(lines), vocabulary, chosen)
-
-
-def split(path: Path) -> list[list[str]]:
-    """The words of a file's lines, as KenLM would split them."""
-    return [[word for word in line.split(" ") if word] for line in read_lines(path)]
 
 
 def assert_same(model: LanguageModel, other: LanguageModel) -> None:
@@ -49,55 +32,6 @@ def assert_same(model: LanguageModel, other: LanguageModel) -> None:
         (model.tables.word_log_p[model.known], other.tables.word_log_p[other.known]),
     ):
         np.testing.assert_array_equal(np.sort(one), np.sort(two))
-
-
-class German(NamedTuple):
-    """A model of Multi30k's German, written as an ARPA file, as we and KenLM read it again."""
-
-    model: LanguageModel
-    peer: kenlm.Model
-    lines: list[list[str]]
-    """Those of valid.de and test2016.de."""
-
-
-@pytest.fixture(scope="module")
-def german(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> German:
-    texts = shared_data / "multi30k"
-    path = tmp_path_factory.mktemp("arpa") / "de.arpa"
-    estimate(split(texts / "train.de")).write_arpa(path)
-    lines = [*split(texts / "valid.de"), *split(texts / "test2016.de")]
-    return German(LanguageModel.read_arpa(path), kenlm.Model(str(path)), lines)
-
-
-@pytest.mark.parametrize("begins", [True, False])
-def test_words_as_in_kenlm(german: German, begins: bool) -> None:
-    """log10 p of every word of every sentence, unknown words among them, agrees to 1e-4.
-
-    With the beginning and end of the sentence, and without them, so from the empty state.
-    """
-    num_unknown = 0
-    for line in german.lines:
-        theirs = list(german.peer.full_scores(" ".join(line), bos=begins, eos=begins))
-        state = german.model.begin_state if begins else EMPTY_STATE
-        ids = german.model.vocabulary.encode([line]).words.tolist()
-        ours = []
-        for word in [*ids, END] if begins else ids:
-            log_p, state = advance(german.model.tables, state, word)
-            ours.append(log_p / math.log(10))
-        np.testing.assert_allclose(ours, [log_p for log_p, _, _ in theirs], rtol=0, atol=1e-4)
-        num_unknown += sum(unknown for _, _, unknown in theirs)
-    assert num_unknown > 500
-
-
-def test_sentences_as_in_kenlm(german: German) -> None:
-    """log10 p of every sentence agrees to 1e-4, and so does perplexity."""
-    encode = german.model.vocabulary.encode
-    ours = german.model.score(encode(german.lines)) / math.log(10)
-    theirs = [german.peer.score(" ".join(line)) for line in german.lines]
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
-    assert german.model.perplexity(encode(german.lines[:1])) == pytest.approx(
-        german.peer.perplexity(" ".join(german.lines[0])), rel=1e-4
-    )
 
 
 @pytest.mark.parametrize("order", [1, 2, 4])
@@ -115,14 +49,7 @@ def test_read_again(order: int, name: str, tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"\x1f\x8b") == name.endswith(".gz")
 
 
-words = st.text(st.characters(exclude_characters=" \n", exclude_categories=["Cs"]), min_size=1)
-symbols = st.sampled_from(
-    ["<s>", "</s>", "<unk>", "<UNK>", "\\u003cs>", "\\u005cu003cs>", "\\data\\", "\\end\\",
-     "\\1-grams:", "\t", "a\tb", "\r", "\0", "-1.5", "a\x0bb", "\x85", "\u2028", "\xa0", "\\u0041", "\\"]
-)  # fmt: skip
-
-
-@given(words | symbols)
+@given(WORDS)
 @example("\\u005cu005c")
 def test_escape(word: str) -> None:
     """Every word comes back, and nothing written divides fields or is a symbol."""
@@ -133,16 +60,16 @@ def test_escape(word: str) -> None:
     assert len(written) == len(word) or "\\u00" in written
 
 
-@given(words)
+@given(ORDINARY)
 def test_words_of_others_stay(word: str) -> None:
     """What cannot have been escaped is left as it is: two forms never become one word."""
     assert escape(unescape(word)) == word or unescape(word) == word
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.lists(words | symbols, max_size=6), min_size=1, max_size=12))
+@given(st.lists(st.lists(WORDS, max_size=6), min_size=1, max_size=12))
 def test_any_words(tmp_path: Path, lines: list[list[str]]) -> None:
-    """Whatever the words are, KenLM reads the file as it was meant, and so do we."""
+    """Whatever the words are, the file says what was meant."""
     model = estimate(lines, order=3)
     path = tmp_path / "words.arpa"
     model.write_arpa(path)
@@ -152,11 +79,6 @@ def test_any_words(tmp_path: Path, lines: list[list[str]]) -> None:
     np.testing.assert_array_equal(
         read.score(read.vocabulary.encode(lines)), model.score(model.vocabulary.encode(lines))
     )
-    peer = kenlm.Model(str(path))
-    for line in lines:
-        theirs = peer.score(" ".join(map(escape, line)))
-        ours = float(model.score(model.vocabulary.encode([line]))[0]) / math.log(10)
-        assert ours == pytest.approx(theirs, abs=1e-4)
 
 
 @st.composite
@@ -226,24 +148,6 @@ def test_pruned_files(
     )
 
 
-GOOD = r"""\data\
-ngram 1=4
-ngram 2=2
-
-\1-grams:
--99	<s>	-0.3
--0.5	</s>
--0.5	a	-0.2
--1.0	<unk>
-
-\2-grams:
--0.1	<s> a
--0.2	a </s>
-
-\end\
-"""
-
-
 def test_white_space_of_others(tmp_path: Path) -> None:
     """Spaces for tabs, carriage returns, a missing last line feed: read as KenLM would."""
     path = tmp_path / "lm.arpa"
@@ -254,17 +158,6 @@ def test_white_space_of_others(tmp_path: Path) -> None:
     )
     path.write_bytes(GOOD.replace("\n", "\r\n").rstrip().encode())
     assert_same(LanguageModel.read_arpa(path), model)
-
-
-def test_without_unknown(tmp_path: Path) -> None:
-    """A file without <unk> gives unknown words what KenLM gives them, and is written so."""
-    path = tmp_path / "lm.arpa"
-    path.write_text(GOOD.replace("-1.0\t<unk>\n", "").replace("1=4", "1=3"), encoding="utf-8")
-    model = LanguageModel.read_arpa(path)
-    ours = model.score(model.vocabulary.encode([["b", "a"]]))[0] / math.log(10)
-    assert ours == pytest.approx(kenlm.Model(str(path)).score("b a"), abs=1e-4)
-    model.write_arpa(tmp_path / "again.arpa")
-    assert kenlm.Model(str(tmp_path / "again.arpa")).score("b a") == pytest.approx(ours, abs=1e-4)
 
 
 @pytest.mark.parametrize(
