@@ -42,6 +42,10 @@ systems:
     search: {beam: 2, max_length_extra: 5}
 """
 
+PHRASE_BASED = """\
+{kind: phrase-based, language_model: {order: 3}, tuning: {max_rounds: 3, nbest: 20}}"""
+"""A phrase-based system that is trained on it as quickly."""
+
 
 def sentence_pair(rng: random.Random) -> tuple[str, str]:
     """Words in any order, and their translations in the same."""

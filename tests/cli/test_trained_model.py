@@ -19,7 +19,7 @@ from nmt.recipe import read_recipe
 from nmt.run import Run, train_systems
 from nmt.stopping import StopRequest
 from nmt.translator import Translator
-from tests.small_corpus import write_corpus
+from tests.small_corpus import PHRASE_BASED, write_corpus
 
 pytestmark = pytest.mark.integration
 
@@ -50,14 +50,22 @@ SETTINGS = (
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model folder; not to be changed."""
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with a Transformer's and a phrase-based system's; not to be changed."""
     folder = tmp_path_factory.mktemp("taught")
     overrides = [f"systems.small.{setting}" for setting in SETTINGS]
+    overrides.append(f"systems.phrases={PHRASE_BASED}")
     recipe = read_recipe(str(write_corpus(folder, train=400)), overrides)
     console = Console(file=io.StringIO())
-    train_systems(Run(recipe, folder / "runs", "cpu", console, StopRequest()), ["small"])
-    return folder / "runs" / "small" / "small"
+    run = Run(recipe, folder / "runs", "cpu", console, StopRequest())
+    train_systems(run, list(recipe.systems))
+    return run.folder
+
+
+@pytest.fixture(scope="module", params=["small", "phrases"])
+def model(models: Path, request: pytest.FixtureRequest) -> Path:
+    """Either system's model folder."""
+    return models / str(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -129,21 +137,34 @@ def test_input_that_is_not_text_is_named(model: Path) -> None:
     assert done.stdout.count(b"\n") == 1
 
 
-FILES = ("model.safetensors", "model.json", "tokenizer/joint/tokenizer.json")
+FILES = {
+    "small": ("model.safetensors", "model.json", "tokenizer/joint/tokenizer.json"),
+    "phrases": (
+        "model.json", "weights.json", "tokenizer/source/words.txt", "phrases/scores.npy",
+        "phrases/slots.npy", "phrases/target.words", "language-model/slots.npy",
+    ),
+}  # fmt: skip
 # Whether a bit of model.json matters depends on the bit; it is the list of what all others are.
 DAMAGES = [
-    *((name, damage) for name in FILES for damage in ("missing", "empty", "truncated")),
-    ("tokenizer/joint/tokenizer.json", "flipped"),
+    *(
+        (system, name, damage)
+        for system, names in FILES.items()
+        for name in names
+        for damage in ("missing", "empty", "truncated")
+    ),
+    ("small", "tokenizer/joint/tokenizer.json", "flipped"),
+    ("phrases", "weights.json", "flipped"),
+    ("phrases", "phrases/scores.npy", "flipped"),
 ]
 
 
-@pytest.mark.parametrize(("name", "damage"), DAMAGES)
+@pytest.mark.parametrize(("system", "name", "damage"), DAMAGES)
 def test_a_damaged_model_folder_is_named(
-    model: Path, tmp_path: Path, name: str, damage: str
+    models: Path, tmp_path: Path, system: str, name: str, damage: str
 ) -> None:
     """The file, and what to do; never a traceback, never a translation by chance."""
     copy = tmp_path / "model"
-    shutil.copytree(model, copy, ignore=shutil.ignore_patterns("training"))
+    shutil.copytree(models / system, copy, ignore=shutil.ignore_patterns("training"))
     path = copy / name
     content = path.read_bytes()
     if damage == "missing":
