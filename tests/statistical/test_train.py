@@ -126,14 +126,17 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_model(once: Path, tmp_path:
         str(tmp_path / "small.yaml"), "--output", str(tmp_path / "runs"), SYSTEM,
     ]  # fmt: skip
     kills = 0
-    for _ in range(6):
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
-        time.sleep(rng.uniform(1.0, 4.0))
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills
+    for num_lines in sorted(rng.sample(range(1, 14), 6)):
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(num_lines):
+                process.stdout.readline()
+            time.sleep(rng.uniform(0, 0.05))
+            process.send_signal(signal.SIGKILL)
+        kills += process.returncode == -signal.SIGKILL
+    assert kills > 1
     train_in(tmp_path)
     assert model_bytes(tmp_path) == model_bytes(once)
 
