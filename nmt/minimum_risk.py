@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -184,6 +184,58 @@ def _sentence_chrf(matches: Any, length: int, reference_length: int) -> float:
     return 100 * score / (_CHRF_BETA_SQUARED * precision + recall) / order
 
 
+class _Lists(NamedTuple):
+    """Room for the n-grams of one sentence's candidates; N n-grams with repetitions."""
+
+    keys: NDArray[np.uint64]
+    """[C] The slots of the trie of all n-grams; see `nmt.ngrams`."""
+    number: NDArray[np.int32]
+    """[C] The number of the n-gram in each slot."""
+    nodes: NDArray[np.int64]
+    """The n-gram that begins at each position of the candidate at hand."""
+    place: NDArray[np.int64]
+    """[N] Where each n-gram, by its number, stands in the last list that has it."""
+    ngrams: NDArray[np.int32]
+    """[N] The candidates' lists of different n-grams, shorter n-grams first, end to end."""
+    counts: NDArray[np.int32]
+    """[N] How often each candidate has each of its n-grams."""
+    bounds: NDArray[np.int64]
+    """[candidates, orders + 1] Where the n-grams of each length begin in each candidate's list."""
+
+
+@njit(cache=True, nogil=True)
+def _list_ngrams(lists: Any, tokens: Any, offsets: Any, max_order: int) -> None:
+    """Fill ``lists`` with the n-grams of a sentence's candidates; they begin at ``offsets``."""
+    keys = lists.keys
+    size = table_size(max_order * (offsets[-1] - offsets[0]))
+    keys[:size] = 0
+    num_ngrams = 0
+    filled = 0
+    for c in range(len(offsets) - 1):
+        length = offsets[c + 1] - offsets[c]
+        lists.nodes[:length] = ROOT
+        begin = filled
+        for n in range(max_order):
+            lists.bounds[c, n] = filled
+            for start in range(length - n):
+                key = edge_key(lists.nodes[start], tokens[offsets[c] + start + n])
+                slot = find_slot(keys, size, key)
+                if keys[slot] == 0:
+                    keys[slot] = key
+                    lists.number[slot] = num_ngrams
+                    lists.place[num_ngrams] = -1
+                    num_ngrams += 1
+                lists.nodes[start] = FIRST_NODE + slot
+                ngram = lists.number[slot]
+                if lists.place[ngram] < begin:
+                    lists.place[ngram] = filled
+                    lists.ngrams[filled] = ngram
+                    lists.counts[filled] = 0
+                    filled += 1
+                lists.counts[lists.place[ngram]] += 1
+        lists.bounds[c, max_order] = filled
+
+
 @njit(cache=True, nogil=True)
 def _expect(
     tokens: Any,
@@ -196,67 +248,42 @@ def _expect(
 ) -> None:
     """Add to ``result`` what every candidate, as reference, is worth to every other.
 
-    A sentence's n-grams are numbered, and each candidate's are listed by length with their counts.
-    Two candidates then share the sum of the lesser of both counts.
+    Two candidates share of each n-gram the lesser of both counts, whichever of them is the
+    reference. So each pair is compared once.
     """
     most_tokens = 0
     most_candidates = 0
     for s in range(len(sentence_offsets) - 1):
-        begin, end = sentence_offsets[s], sentence_offsets[s + 1]
-        most_tokens = max(most_tokens, candidate_offsets[end] - candidate_offsets[begin])
-        most_candidates = max(most_candidates, end - begin)
-    capacity = table_size(max_order * most_tokens)
-    keys = np.empty(capacity, np.uint64)
-    number = np.empty(capacity, np.int32)  # of the n-gram in each slot
-    nodes = np.empty(most_tokens, np.int64)  # the n-gram that begins at each position
-    place = np.empty(max_order * most_tokens, np.int64)  # of each n-gram in a candidate's list
-    ngrams = np.empty(max_order * most_tokens, np.int32)  # the lists, end to end
-    counts = np.empty(max_order * most_tokens, np.int32)
-    bounds = np.empty((most_candidates, max_order + 1), np.int64)  # the lists' parts by length
-    dense = np.zeros(max_order * most_tokens, np.int32)  # counts of one candidate's n-grams
+        first, last = sentence_offsets[s], sentence_offsets[s + 1]
+        most_tokens = max(most_tokens, candidate_offsets[last] - candidate_offsets[first])
+        most_candidates = max(most_candidates, last - first)
+    num_slots = table_size(max_order * most_tokens)
+    lists = _Lists(
+        keys=np.empty(num_slots, np.uint64),
+        number=np.empty(num_slots, np.int32),
+        nodes=np.empty(most_tokens, np.int64),
+        place=np.empty(max_order * most_tokens, np.int64),
+        ngrams=np.empty(max_order * most_tokens, np.int32),
+        counts=np.empty(max_order * most_tokens, np.int32),
+        bounds=np.empty((most_candidates, max_order + 1), np.int64),
+    )
+    ngrams, counts, bounds = lists.ngrams, lists.counts, lists.bounds
+    of_one = np.zeros(max_order * most_tokens, np.int32)  # counts of one candidate, by n-gram
     matches = np.empty(max_order, np.int64)
     for s in range(len(sentence_offsets) - 1):
-        first, last = sentence_offsets[s], sentence_offsets[s + 1]
-        num_tokens = candidate_offsets[last] - candidate_offsets[first]
-        size = table_size(max_order * num_tokens)
-        keys[:size] = 0
-        num_ngrams = 0
-        filled = 0
-        for c in range(first, last):
-            begin = candidate_offsets[c]
-            length = candidate_offsets[c + 1] - begin
-            nodes[:length] = ROOT
-            list_begin = filled
-            for n in range(max_order):
-                bounds[c - first, n] = filled
-                for start in range(length - n):
-                    key = edge_key(nodes[start], tokens[begin + start + n])
-                    slot = find_slot(keys, size, key)
-                    if keys[slot] == 0:
-                        keys[slot] = key
-                        number[slot] = num_ngrams
-                        place[num_ngrams] = -1
-                        num_ngrams += 1
-                    nodes[start] = FIRST_NODE + slot
-                    ngram = number[slot]
-                    if place[ngram] < list_begin:
-                        place[ngram] = filled
-                        ngrams[filled] = ngram
-                        counts[filled] = 0
-                        filled += 1
-                    counts[place[ngram]] += 1
-            bounds[c - first, max_order] = filled
-        for i in range(first, last):
-            length = candidate_offsets[i + 1] - candidate_offsets[i]
-            listed = slice(bounds[i - first, 0], bounds[i - first, max_order])
-            for k in range(listed.start, listed.stop):
-                dense[ngrams[k]] = counts[k]
-            for j in range(first, i + 1):
-                other_length = candidate_offsets[j + 1] - candidate_offsets[j]
+        first = sentence_offsets[s]
+        offsets = candidate_offsets[first : sentence_offsets[s + 1] + 1]
+        _list_ngrams(lists, tokens, offsets, max_order)
+        for i in range(len(offsets) - 1):
+            length = offsets[i + 1] - offsets[i]
+            for k in range(bounds[i, 0], bounds[i, max_order]):
+                of_one[ngrams[k]] = counts[k]
+            for j in range(i + 1):
+                other_length = offsets[j + 1] - offsets[j]
                 for n in range(max_order):
                     shared = 0
-                    for k in range(bounds[j - first, n], bounds[j - first, n + 1]):
-                        shared += min(counts[k], dense[ngrams[k]])
+                    for k in range(bounds[j, n], bounds[j, n + 1]):
+                        shared += min(counts[k], of_one[ngrams[k]])
                     matches[n] = shared
                 if is_bleu:
                     forth = _sentence_bleu(matches, length, other_length)
@@ -264,8 +291,8 @@ def _expect(
                 else:
                     forth = _sentence_chrf(matches, length, other_length)
                     back = _sentence_chrf(matches, other_length, length)
-                result[i] += probabilities[j] * forth
+                result[first + i] += probabilities[first + j] * forth
                 if i != j:
-                    result[j] += probabilities[i] * back
-            for k in range(listed.start, listed.stop):
-                dense[ngrams[k]] = 0
+                    result[first + j] += probabilities[first + i] * back
+            for k in range(bounds[i, 0], bounds[i, max_order]):
+                of_one[ngrams[k]] = 0

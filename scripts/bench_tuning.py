@@ -1,13 +1,16 @@
 """CPU time of a round of tuning, and BLEU beside sacreBLEU's, on made-up n-best lists of real size.
 
     python -m scripts.bench_tuning [--sentences 1014] [--nbest 100] [--rounds 5]
+    python -m scripts.bench_tuning --lists FOLDER
     python -m scripts.bench_tuning --show scripts/results/bench_tuning.json
 
 Every sentence has a pool of candidates: its reference with words changed, left out and put in. A
 candidate's features are noise, and only their sum under hidden weights tells how good it is. The
 "decoder" returns the best of the pool under the weights it is given, so that, as with a real one,
 each round brings hypotheses that the rounds before did not. All on one core, in one process; the
-compilation of the loops is left out and told apart.
+compilation of the loops is left out and told apart. ``--lists`` takes real n-best lists instead:
+the state that a training keeps in ``training/tuning-*``; both optimisers are run on the lists of
+its first round, of its first two, and so on, which writes no result.
 """
 
 from __future__ import annotations
@@ -29,7 +32,10 @@ from nmt.files import write_json
 from nmt.statistical.features import FIRST_WEIGHTS, NAMES, UNKNOWN_WORDS
 from nmt.statistical.sentences import Sentences
 from nmt.statistical.tuning.bleu import bleu_statistics, corpus_bleu
+from nmt.statistical.tuning.mert import mert
+from nmt.statistical.tuning.mira import mira
 from nmt.statistical.tuning.nbest import NBest
+from nmt.statistical.tuning.pool import HypothesisPool, unit
 from nmt.statistical.tuning.settings import TuningSettings
 from nmt.statistical.tuning.tune import tune
 from scripts.benchmark import RESULTS, LoadMeter, describe, format_table, machine
@@ -106,11 +112,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--nbest", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lists", type=Path, metavar="FOLDER", help="the state of a tuning")
     parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
     parser.add_argument("--output", type=Path, default=RESULTS / "bench_tuning.json")
     options = parser.parse_args(arguments)
     if options.show is not None:
         print(render(json.loads(options.show.read_text(encoding="utf-8"))))
+        return 0
+    if options.lists is not None:
+        print(on_real_lists(options.lists, options.rounds, options.seed))
         return 0
     result = run(options.sentences, options.nbest, options.rounds, options.seed)
     print(render(result))
@@ -172,6 +182,31 @@ def _tune(instance: Instance, settings: TuningSettings) -> dict[str, Any]:
         for done, seconds in zip(result.rounds, spent, strict=True)
     ]
     return {"algorithm": settings.algorithm, "rounds": rows}
+
+
+def on_real_lists(folder: Path, rounds: int, seed: int) -> str:
+    """What the optimisers make of the lists of a tuning's first rounds, as a table."""
+    tuned = np.arange(len(NAMES)) != UNKNOWN_WORDS
+    settings = TuningSettings(seed=seed)
+    pool: HypothesisPool | None = None
+    rows = []
+    for number in range(1, rounds + 1):
+        path = folder / f"round-{number:03}"
+        if not path.exists():
+            break
+        hypotheses = HypothesisPool.open(path)
+        pool = pool.merged(hypotheses) if pool else hypotheses
+        problem = pool.problem(tuned, FIRST_WEIGHTS)
+        first = unit(FIRST_WEIGHTS[tuned])
+        row = [str(number), f"{len(pool):,}", f"{problem.bleu(first):.2f}"]
+        for optimise in (mira, mert):
+            started = time.process_time()
+            found = optimise(problem, first, settings, np.random.default_rng(seed))
+            seconds = time.process_time() - started
+            row += [f"{problem.bleu(found):.2f}", f"{seconds:.2f}"]
+        rows.append(row)
+    header = ["rounds", "hypotheses", "first weights", "MIRA", "CPU s", "MERT", "CPU s"]
+    return format_table(header, rows) + "\n(BLEU on the lists, from the first weights each time)"
 
 
 def _bleu(instance: Instance, weights: NDArray[np.float64]) -> float:
