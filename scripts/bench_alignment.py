@@ -13,9 +13,7 @@ Every aligner is trained on the same lower-cased words, in a process of its own 
 - time: Multi30k, its 29,000 pairs; and longer texts, to see how time and memory grow.
 
 Others are run with the Python given by --peers, that of an environment with eflomal and sil-thot
-(Thot's fast_align) in it; their two directions are symmetrised by our code. Columns of ours are
-links found by the trained model as in new text; the last is what training itself gave, which for
-eflomal are the sampled links (grow-diag-final-and). Times of ours are from
+(Thot's fast_align) in it; their two directions are symmetrised by our code. Times of ours are from
 words in memory to symmetrised links, after the loops were compiled; times of the others include
 reading the files.
 """
@@ -49,9 +47,9 @@ from scripts.benchmark import (
 _PEERS: Final = ("fast_align (Thot)", "eflomal")
 _WAYS: Final = (
     "forward", "reverse", "intersection", "union", "grow-diag", "grow-diag-final",
-    "grow-diag-final-and", "as trained",
+    "grow-diag-final-and",
 )  # fmt: skip
-_SHORT: Final = ("fwd", "rev", "inters.", "union", "g-d", "g-d-final", "g-d-f-and", "as trained")
+_SHORT: Final = ("fwd", "rev", "inters.", "union", "g-d", "g-d-final", "g-d-f-and")
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ def show(result: dict[str, Any]) -> str:
     tables = []
     tests = dict.fromkeys(name for row in result["rows"] for name in row.get("aer", {}))
     rows = [
-        [f"{test}: {row['aligner']}", *(_per_cent(row["aer"][test].get(way)) for way in _WAYS)]
+        [f"{test}: {row['aligner']}", *(f"{row['aer'][test][way]:.1f}" for way in _WAYS)]
         for test in tests
         for row in result["rows"]
         if test in row.get("aer", {})
@@ -224,10 +222,6 @@ def show(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     tables.append(format_table(header, rows))
     return "\n\n".join([*tables, "\n".join(describe(result))])
-
-
-def _per_cent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

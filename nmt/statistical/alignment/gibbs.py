@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nmt.statistical.alignment.directions import (
     Chunk,
     Chunks,
+    Counts,
     Direction,
     best_links,
     normalize_jumps,
@@ -26,8 +27,8 @@ from nmt.statistical.alignment.gibbs_loops import (
     LONGEST_JUMP,
     NUM_FERTILITIES,
     add_priors,
-    choose_links,
     count_links,
+    count_sums,
     estimate_fertilities,
     sweep,
 )
@@ -104,82 +105,64 @@ class Chain:
         self.learn_fertilities()
 
 
-def sample_links(
+def sample_hmms(
     directions: list[Direction],
     chunks: Chunks,
     settings: AlignmentSettings,
     report: Callable[[str], None],
-) -> list[NDArray[np.int32]]:
-    """Links of each direction: where each generated word's most probable link goes, -1 for none.
+) -> None:
+    """Make directions that EM has trained HMMs with the parameters of what is sampled.
 
-    ``directions``, trained by EM, give the first links; they become HMMs with the translation
-    probabilities, jumps and share of words without link that were sampled.
+    These are translation probabilities, jumps, and the share of words without link. The HMMs then
+    link words at least as well as the sampled probabilities themselves, and new text likewise.
     """
     chains = [
-        Chain(chunks, direction, links, settings, number)
-        for direction in directions
-        for links in [best_links(direction, chunks)]
-        for number in range(settings.chains)
+        [Chain(chunks, direction, links, settings, number) for number in range(settings.chains)]
+        for direction, links in (
+            (direction, best_links(direction, chunks)) for direction in directions
+        )
     ]
     report(f"alignment: {settings.chains} chains in each direction, {settings.sweeps + 1} sweeps")
     with ThreadPoolExecutor(max(1, chunks.workers)) as threads:
-        list(threads.map(Chain.run, chains))
-        tallies = [_Tally(direction, chunks) for direction in directions]
-        for chunk in chunks:
-            sums = list(threads.map(lambda chain, chunk=chunk: _last_sweep(chain, chunk), chains))
-            for n, tally in enumerate(tallies):
-                tally.add(chunk, sums[n * settings.chains : (n + 1) * settings.chains])
-    for n, tally in enumerate(tallies):
-        tally.become_hmm(chunks, chains[n * settings.chains : (n + 1) * settings.chains])
-    return [tally.links for tally in tallies]
+        list(threads.map(Chain.run, [chain for some in chains for chain in some]))
+        for direction, some in zip(directions, chains, strict=True):
+            counts = np.zeros(len(direction.lexical), np.int64)
+            null_counts = np.zeros(len(direction.null), np.int64)
+            for chunk in chunks:
+                _, generated = chunk.sides(direction.reverse)
+                begin = int(generated.offsets[chunk.first])
+                for sums, null_sums in threads.map(_last_sweep, some, [chunk] * len(some)):
+                    count_sums(
+                        generated.words, begin, chunk.slots, sums, null_sums, counts, null_counts
+                    )
+            _become_hmm(direction, some, counts, null_counts)
 
 
-_Sums = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-
-def _last_sweep(chain: Chain, chunk: Chunk) -> _Sums:
-    """The probabilities from which a chain draws the links of a chunk."""
+def _last_sweep(chain: Chain, chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The probabilities by which a chain draws the links of a chunk, and those of no link."""
     _, generated = chunk.sides(chain.reverse)
-    num_generated = int(generated.offsets[chunk.last] - generated.offsets[chunk.first])
-    # Not empty even where there is nothing to sum: an empty array stands for no sums.
-    sums = np.zeros(max(1, len(chunk.slots)), np.float32)
-    null_sums = np.zeros(max(1, num_generated), np.float32)
+    sums = np.zeros(len(chunk.slots), np.float32)
+    null_sums = np.zeros(
+        int(generated.offsets[chunk.last] - generated.offsets[chunk.first]), np.float32
+    )
     chain.sweep(chunk, sums, null_sums)
     return sums, null_sums
 
 
-class _Tally:
-    """What the last sweep of all chains of a direction says."""
-
-    def __init__(self, direction: Direction, chunks: Chunks) -> None:
-        self.direction = direction
-        bitext = chunks.bitext
-        num_words = len((bitext.source if direction.reverse else bitext.target).words)
-        self.links = np.full(num_words, -1, np.int32)
-        self._counts = np.zeros(len(direction.lexical), np.int64)
-        self._null_counts = np.zeros(len(direction.null), np.int64)
-
-    def add(self, chunk: Chunk, chains: list[_Sums]) -> None:
-        given, generated = chunk.sides(self.direction.reverse)
-        sums = np.sum([one for one, _ in chains], axis=0, dtype=np.float32) / len(chains)
-        null_sums = np.sum([one for _, one in chains], axis=0, dtype=np.float32) / len(chains)
-        choose_links(
-            given.offsets, generated.words, generated.offsets, chunk.first, chunk.last,
-            chunk.slots, self.direction.reverse, sums, null_sums, self.links,
-            self._counts, self._null_counts,
-        )  # fmt: skip
-
-    def become_hmm(self, chunks: Chunks, chains: list[Chain]) -> None:
-        """Give the direction the parameters of what was sampled."""
-        direction, settings = self.direction, chains[0].settings
-        total = int(self._counts.sum()) + int(self._null_counts.sum())
-        if total == 0:  # an empty bitext
-            return
-        direction.null_probability = float(self._null_counts.sum() / total)
-        direction.learn_words(self._counts, self._null_counts, chunks.cells, settings.alpha)
-        jumps = np.sum([chain.jumps for chain in chains], axis=0)
-        center = LONGEST_JUMP
-        direction.jumps = normalize_jumps(jumps[center - MAX_JUMP : center + MAX_JUMP + 1])
+def _become_hmm(
+    direction: Direction, chains: list[Chain], counts: Counts, null_counts: Counts
+) -> None:
+    """Take the parameters of what was sampled, given expected counts summed over the chains."""
+    linked, not_linked = int(counts.sum()), int(null_counts.sum())
+    if linked + not_linked == 0:  # an empty bitext
+        return
+    chunks, settings = chains[0].chunks, chains[0].settings
+    direction.null_probability = not_linked / (linked + not_linked)
+    counts //= len(chains)
+    null_counts //= len(chains)
+    direction.learn_words(counts, null_counts, chunks.cells, settings.alpha)
+    jumps = np.sum([chain.jumps for chain in chains], axis=0)
+    direction.jumps = normalize_jumps(jumps[LONGEST_JUMP - MAX_JUMP : LONGEST_JUMP + MAX_JUMP + 1])
 
 
 def _chain_seed(seed: int, number: int, reverse: bool) -> int:

@@ -165,8 +165,8 @@ def sweep(
         links: and all counts: as `count_links` left them, the priors added; kept up to date.
         ratios: of `estimate_fertilities`.
         random: [1] the state of the generator (SplitMix64; Steele, Lea and Flood 2014).
-        sums: if not empty, the probability of every link is added to it (by pair of tokens), and
-            that of no link to ``null_sums`` (by generated word of the chunk).
+        sums: unless ``null_sums`` is empty, the probability of every link is added to it (by pair
+            of tokens), and that of no link to ``null_sums`` (by generated word of the chunk).
     """
     longest = longest_generated = 1
     for n in range(first, last):
@@ -179,7 +179,7 @@ def sweep(
     right_all = np.empty(longest_generated, np.int32)
     last_place = np.full(len(totals), -1, np.int32)
     state = random[0]
-    summing = len(sums) > 0
+    summing = len(null_sums) > 0
     base = 0
     for n in range(first, last):
         given = given_words[given_offsets[n] : given_offsets[n + 1]]
@@ -279,39 +279,20 @@ def sweep(
 
 
 @njit(cache=True, nogil=True)
-def choose_links(
-    given_offsets: Any,
+def count_sums(
     generated_words: Any,
-    generated_offsets: Any,
-    first: int,
-    last: int,
+    generated_begin: int,
     slots: Any,
-    reverse: bool,
     sums: Any,
     null_sums: Any,
-    links: Any,
     counts: Any,
     null_counts: Any,
 ) -> None:
-    """Link each word to where the sums of `sweep` are greatest, and count them as expected counts.
+    """Add the sums of `sweep` over a chunk to expected counts, in units of 1 / ONE.
 
-    The sums of a word must be its probabilities; counts are in units of 1 / ONE.
+    ``generated_begin`` is where the chunk's generated words begin in those of the bitext.
     """
-    base = 0
-    for n in range(first, last):
-        num_given = given_offsets[n + 1] - given_offsets[n]
-        num_generated = generated_offsets[n + 1] - generated_offsets[n]
-        given_step = 1 if reverse else num_generated
-        generated_step = num_given if reverse else 1
-        for j in range(num_generated):
-            token = generated_offsets[n] + j
-            best, best_sum = -1, null_sums[token - generated_offsets[first]]
-            null_counts[generated_words[token]] += np.int64(best_sum * ONE)
-            slot = base + j * generated_step
-            for i in range(num_given):
-                counts[slots[slot]] += np.int64(sums[slot] * ONE)
-                if sums[slot] > best_sum:
-                    best, best_sum = i, sums[slot]
-                slot += given_step
-            links[token] = best
-        base += num_given * num_generated
+    for pair in range(len(slots)):
+        counts[slots[pair]] += np.int64(sums[pair] * ONE)
+    for token in range(len(null_sums)):
+        null_counts[generated_words[generated_begin + token]] += np.int64(null_sums[token] * ONE)

@@ -14,7 +14,7 @@ from nmt.statistical.alignment.directions import (
     expect,
     first_jumps,
 )
-from nmt.statistical.alignment.gibbs import sample_links
+from nmt.statistical.alignment.gibbs import sample_hmms
 from nmt.statistical.alignment.model import AlignmentModel
 from nmt.statistical.alignment.position_loops import LOG_LIKELIHOOD
 from nmt.statistical.alignment.settings import AlignmentSettings
@@ -45,17 +45,11 @@ def align_bitext(
     chunks = Chunks(bitext, cells, workers)
     directions = [train_direction(chunks, settings, reverse, report) for reverse in (False, True)]
     if settings.model == "eflomal":
-        links = sample_links(directions, chunks, settings, report)
-    else:
-        links = [best_links(direction, chunks) for direction in directions]
-    forward, backward = links
+        sample_hmms(directions, chunks, settings, report)
+    forward, backward = (best_links(direction, chunks) for direction in directions)
+    source_offsets, target_offsets = bitext.source.offsets, bitext.target.offsets
     alignments = symmetrize(
-        forward,
-        backward,
-        bitext.source.offsets,
-        bitext.target.offsets,
-        settings.symmetrization,
-        workers,
+        forward, backward, source_offsets, target_offsets, settings.symmetrization, workers
     )
     return alignments, AlignmentModel(cells, *directions)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nmt.statistical.alignment import directions
 from nmt.statistical.alignment.directions import Chunks
-from nmt.statistical.alignment.gibbs import Chain, sample_links
+from nmt.statistical.alignment.gibbs import Chain, sample_hmms
 from nmt.statistical.alignment.gibbs_loops import LONGEST_JUMP, NUM_FERTILITIES
 from nmt.statistical.alignment.settings import AlignmentSettings
 from nmt.statistical.alignment.training import train_direction
@@ -155,11 +155,13 @@ def test_threads_change_nothing(pairs: list[Pair], workers: int) -> None:
     text = bitext(pairs)
     settings = AlignmentSettings(chains=2, sweeps=2)
 
-    def run(workers: int) -> list[list[int]]:
+    def run(workers: int) -> list[list[float]]:
         chunks = Chunks(text, make(pairs, 1, reverse=False, p0=0.1)[0].cells, workers)
-        trained = [train_direction(chunks, settings, reverse, print) for reverse in (False, True)]
-        links = sample_links(trained, chunks, settings, print)
-        return [one.tolist() for one in links] + [one.lexical.tolist() for one in trained]
+        trained = [
+            train_direction(chunks, settings, reverse, lambda _: None) for reverse in (False, True)
+        ]
+        sample_hmms(trained, chunks, settings, lambda _: None)
+        return [[*one.lexical.tolist(), one.null_probability] for one in trained]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(directions, "CHUNK_PAIRS", 10)
@@ -170,8 +172,10 @@ def test_threads_change_nothing(pairs: list[Pair], workers: int) -> None:
 def test_the_model_of_what_was_sampled(pairs: list[Pair]) -> None:
     chunks, _ = make(pairs, 1, reverse=False, p0=0.1)
     settings = AlignmentSettings(chains=2, sweeps=1, alpha=0)
-    trained = [train_direction(chunks, settings, reverse, print) for reverse in (False, True)]
-    sample_links(trained, chunks, settings, print)
+    trained = [
+        train_direction(chunks, settings, reverse, lambda _: None) for reverse in (False, True)
+    ]
+    sample_hmms(trained, chunks, settings, lambda _: None)
     num_words = sum(len(target) for _, target in pairs)
     if num_words == 0:
         return

@@ -123,6 +123,8 @@ def test_links_are_within_their_sentences(pairs: list[Pair], model: ModelName) -
             assert all(s < len(source) and t < len(target) for s, t in both[n])
     forward = trained.align_one_direction(bitext(pairs), reverse=False)
     reverse = trained.align_one_direction(bitext(pairs), reverse=True)
+    again = trained.align(bitext(pairs), AlignmentSettings().symmetrization)
+    assert links_of(again) == links_of(alignments)
     union = trained.align(bitext(pairs), "union")
     for n in range(len(pairs)):
         assert len({t for _, t in forward[n]}) == len(forward[n])
