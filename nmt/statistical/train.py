@@ -131,7 +131,7 @@ def train_phrase_based(
         _copy(language_model, staging / LANGUAGE_MODEL)
         write_json(staging / WEIGHTS, weights_by_name(tuned.weights))
 
-    return write_model_folder(
+    model = write_model_folder(
         folder,
         kind="phrase-based",
         source_language=recipe.corpus.source_language,
@@ -150,6 +150,9 @@ def train_phrase_based(
         },
         fill=fill,
     )
+    for state in (folder / "training").glob("tuning-*"):  # n-best lists: large, and done with
+        shutil.rmtree(state)
+    return model
 
 
 def _begin(folder: Path, inputs: dict[str, Any]) -> None:
