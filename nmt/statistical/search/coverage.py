@@ -12,7 +12,7 @@ from typing import Any
 from numba import njit
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
 def is_covered(gap: Any, window: Any, position: Any) -> Any:
     """Whether a word is covered."""
     if position <= gap:
@@ -21,7 +21,7 @@ def is_covered(gap: Any, window: Any, position: Any) -> Any:
     return position - gap < 64 and (window >> (position - gap - 1)) & 1 == 1
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
 def cover(gap: Any, window: Any, begin: Any, end: Any) -> Any:
     """The first gap and the window once the free words from ``begin`` to ``end`` are covered."""
     if begin > gap:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from nmt.statistical.features import NUM_FEATURES, UNKNOWN_WORDS
 from nmt.statistical.language_model.tables import LanguageModelTables
 from nmt.statistical.phrases.arrays import PhraseArrays
-from nmt.statistical.search.records import COPIED, Capacity, Limits, Scratch
+from nmt.statistical.search.records import COPIED, NONE, Capacity, Limits, Scratch
 from nmt.statistical.search.results import Derivation, NBest, Phrase, join
 from nmt.statistical.search.scoring import phrase_features
-from nmt.statistical.search.sentence_loops import decode_sentences, nbest_sentence
+from nmt.statistical.search.sentence_loops import decode_sentences, list_derivations
 from nmt.statistical.search.settings import MAX_DISTORTION_LIMIT, PhraseSearchSettings
+from nmt.statistical.search.stacks import search_sentence
 from nmt.statistical.sentences import Sentences
 
 _CHUNK: Final = 16
@@ -72,6 +73,15 @@ class Decoder:
         phrases, language_model, begin_state, _ = self._model
         return Decoder(phrases, language_model, begin_state, weights, self.settings)
 
+    def with_settings(self, settings: PhraseSearchSettings) -> Decoder:
+        """The same decoder with other settings; tables are shared, and options where they are the
+        same."""
+        changed = Decoder(*self._model, settings)
+        of_options = ("max_options", "max_phrase_words")
+        if all(getattr(settings, name) == getattr(self.settings, name) for name in of_options):
+            changed._idle = self._idle
+        return changed
+
     def decode(self, sentences: Sentences, *, workers: int = 1) -> list[Derivation]:
         """The best derivation of each sentence, in order; the same for any number of workers.
 
@@ -117,13 +127,14 @@ class Decoder:
             parts = []
             for n in range(first, last):
                 sentence = _read_only(sentences[n])
-                while True:
-                    full, *part = nbest_sentence(
-                        sentence, self._model, limits, place.scratch, size, distinct
-                    )
-                    if full == 0:
-                        break
-                    place.grow(full)
+                end = NONE
+                while len(sentence) and end < 0:
+                    end = search_sentence(sentence, self._model, limits, place.scratch)
+                    if end < 0:
+                        place.grow(end)
+                part = list_derivations(
+                    end, len(sentence), self._model, place.scratch, size, distinct
+                )
                 parts.append(NBest(np.array([0, len(part[0])]), *part))
             return parts
 

@@ -7,7 +7,7 @@ from typing import Any
 from numba import njit
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
 def write_cell(heap: Any, place: Any, value: Any, cube: Any, row: Any, column: Any) -> None:
     """Write a cell's fields."""
     heap[place].value = value

@@ -33,7 +33,7 @@ from nmt.statistical.search.records import (
 from nmt.statistical.vocabulary import FIRST_WORD, UNKNOWN
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
 def _list_slot(phrase: Any, mask: Any) -> Any:
     return ((phrase * 0x9E3779B1) >> 7) & mask
 
@@ -94,7 +94,7 @@ def _add_option(model: Any, entry: Any, s: Any) -> Any:
     return option
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
 def _insert(ranked: Any, first: Any, place: Any, value: Any, index: Any) -> None:
     """Put a value at its place among those from ``first`` to ``place``, greatest first."""
     while place > first and ranked[place - 1].value < value:

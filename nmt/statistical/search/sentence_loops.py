@@ -53,26 +53,23 @@ def decode_sentences(
 
 
 @njit(cache=True, nogil=True)
-def nbest_sentence(sentence: Any, model: Any, limits: Any, s: Any, size: Any, distinct: Any) -> Any:
-    """The best derivations of a sentence.
+def list_derivations(
+    last: Any, num_words: Any, model: Any, s: Any, size: Any, distinct: Any
+) -> Any:
+    """The best derivations of a sentence that was searched: the fields of `NBest` but the first.
 
-    Return 0 or which array was full, and then the fields of `NBest` but for the first.
+    ``last``: what `search_sentence` returned; negative for a sentence without words.
     """
-    full = 0
     scores, segments = np.zeros(1), np.empty((0, 3), np.int32)
     segment_offsets = np.zeros(2, np.int64)
-    if len(sentence) > 0:
-        last = search_sentence(sentence, model, limits, s)
-        if last < 0:
-            full = last
-        else:
-            tries = _TRIES * size if distinct else size
-            scores, segments, segment_offsets = best_derivations(
-                last, len(sentence), size, distinct, tries, model.phrases, s
-            )
+    if last >= 0:
+        tries = _TRIES * size if distinct else size
+        scores, segments, segment_offsets = best_derivations(
+            last, num_words, size, distinct, tries, model.phrases, s
+        )
     count = len(scores)
     features = np.zeros((count, NUM_FEATURES))
-    by_phrase = np.empty((len(sentence), NUM_FEATURES))
+    by_phrase = np.empty((num_words, NUM_FEATURES))
     word_offsets = np.zeros(count + 1, np.int64)
     targets = model.phrases.target_offsets
     for n in range(count):
@@ -96,4 +93,4 @@ def nbest_sentence(sentence: Any, model: Any, limits: Any, s: Any, size: Any, di
             for n in range(targets[entry], targets[entry + 1]):
                 words[place] = model.phrases.target_words[n]
                 place += 1
-    return full, scores, features, words, word_offsets, segments, segment_offsets
+    return scores, features, words, word_offsets, segments, segment_offsets

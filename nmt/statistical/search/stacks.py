@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from nmt.statistical.features import DISTORTION, LANGUAGE_MODEL
+from nmt.statistical.features import LANGUAGE_MODEL
 from nmt.statistical.language_model.tables import EMPTY_STATE, advance
-from nmt.statistical.search.coverage import cover, is_covered
+from nmt.statistical.search.borrowing import borrowed
+from nmt.statistical.search.cubes import expand, find_group
 from nmt.statistical.search.heap import (
     heapify,
     kth_greatest,
@@ -27,172 +28,31 @@ from nmt.statistical.search.heap import (
     write_cell,
 )
 from nmt.statistical.search.options import collect_options
-from nmt.statistical.search.records import (
-    CUBES_FULL,
-    DISCONTINUOUS,
-    HYPOTHESES_FULL,
-    MONOTONE,
-    NONE,
-    NUM_ORIENTATIONS,
-    SWAP,
-)
+from nmt.statistical.search.recombination import find_twin, recombine
+from nmt.statistical.search.records import CUBES_FULL, HYPOTHESES_FULL, NONE, NUM_ORIENTATIONS
 from nmt.statistical.vocabulary import END
 
 
-@njit(inline="always")
-def _mix(value: Any) -> Any:
-    """Spread what differs in a few bits over all of them."""
-    value ^= value >> 31
-    value *= -7046029254386353131
-    value ^= value >> 29
-    return value
-
-
 @njit(cache=True, nogil=True)
-def _expand(group_index: Any, covered: Any, size: Any, model: Any, limits: Any, s: Any) -> int:
-    """Make the cubes of a group: one for each source span that can follow.
+def _read_words(option: Any, words: Any, state: Any, complete: Any, language_model: Any) -> Any:
+    """ln p of an option's words after a state, and the state after them.
 
-    Return 0, or CUBES_FULL.
+    Words are asked for until what is before the option has no effect; the rest is known. With
+    ``complete`` the sentence ends after them, and all states are one.
     """
-    group = s.groups[group_index]
-    gap, window, last_end = group.gap, group.window, group.end
-    swap, first = group.swap, group.first
-    limit = limits.distortion_limit
-    weight = model.weights[DISTORTION]
-    past = weight * (abs(last_end - gap) + covered - gap) if limits.future_distortion else 0.0
-    buckets = len(s.cubes)
-    run_begin = gap
-    while run_begin < size:
-        run_end = run_begin + 1
-        while run_end < size and not is_covered(gap, window, run_end):
-            run_end += 1
-        whole = group.future + past - s.future[run_begin, run_end]
-        for begin in range(run_begin, run_end):
-            # A phrase that leaves the first gap open must not end too far from it.
-            if begin > gap and begin + 1 - gap > limit:
-                return 0
-            jump = abs(begin - last_end)
-            if jump > limit:
-                continue
-            left = whole + s.future[run_begin, begin]
-            for n in range(min(limits.max_phrase_words, run_end - begin)):
-                end = begin + n + 1
-                if begin > gap and end - gap > limit:
-                    break
-                count = s.spans[begin, n, 1]
-                if count == 0:
-                    continue
-                orientation = DISCONTINUOUS
-                if begin == last_end:
-                    orientation = MONOTONE
-                elif end == swap:
-                    orientation = SWAP
-                future = left + s.future[end, run_end]
-                if limits.future_distortion and covered + n + 1 < size:
-                    new_gap = cover(gap, window, begin, end)[0]
-                    future -= weight * (abs(end - new_gap) + covered + n + 1 - new_gap)
-                options = s.spans[begin, n, 0]
-                corner = (
-                    s.rows[orientation, first].value
-                    + s.columns[orientation, options].value
-                    - weight * jump
-                    + future
-                )
-                bucket = (covered + n + 1) % buckets
-                if corner < s.cube_best[bucket] - limits.threshold:
-                    continue
-                s.cube_best[bucket] = max(corner, s.cube_best[bucket])
-                index = s.cube_counts[bucket]
-                if index == s.cubes.shape[1]:
-                    return CUBES_FULL
-                s.cube_counts[bucket] = index + 1
-                cube = s.cubes[bucket, index]
-                cube.jump = -weight * jump
-                cube.future = future
-                cube.corner = corner
-                cube.group = group_index
-                cube.target = NONE
-                cube.options = options
-                cube.num_options = count
-                cube.begin = begin
-                cube.end = end
-                cube.orientation = orientation
-        run_begin = run_end
-        while run_begin < size and is_covered(gap, window, run_begin):
-            run_begin += 1
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _find_group(
-    cube: Any, size: Any, covered: Any, stack_first: Any, num_groups: Any, mask: Any, s: Any
-) -> Any:
-    """The group that a cube's hypotheses go to; it is made if it is the first to come there.
-
-    Return the group's index, and the number of groups.
-    """
-    before = s.groups[cube.group]
-    gap, window = cover(before.gap, before.window, cube.begin, cube.end)
-    end, swap, following = cube.end, cube.begin, True
-    if covered == size:
-        # Nothing follows, so that all complete hypotheses are alike.
-        end, swap, following = np.int32(size), np.int32(NONE), False
-    else:
-        following = end < size and not is_covered(gap, window, end)
-        if swap == 0 or is_covered(gap, window, swap - 1):
-            swap = np.int32(NONE)
-    slot = _mix(_mix(window * 31 + gap) + (np.int64(end) << 32) + swap) & mask
-    index = int(s.group_slots[slot])
-    # Groups of former stacks, with lower numbers, are as good as none.
-    while index >= stack_first:
-        group = s.groups[index]
-        if (group.window, group.gap, group.end, group.swap) == (window, gap, end, swap):
-            return index, num_groups
-        slot = (slot + 1) & mask
-        index = int(s.group_slots[slot])
-    s.group_slots[slot] = num_groups
-    group = s.groups[num_groups]
-    group.future = cube.future
-    group.window = window
-    group.gap = gap
-    group.end = end
-    group.swap = swap
-    group.next = following
-    group.count = 0
-    return num_groups, num_groups + 1
-
-
-@njit(inline="always")
-def _same_after(group: Any, one: Any, other: Any, after: Any) -> Any:
-    """Whether two options score the phrases that can follow alike."""
-    if one == other:
-        return True
-    return (
-        after[one, DISCONTINUOUS] == after[other, DISCONTINUOUS]
-        and (not group.next or after[one, MONOTONE] == after[other, MONOTONE])
-        and (group.swap == NONE or after[one, SWAP] == after[other, SWAP])
-    )
-
-
-@njit(inline="always")
-def _recombine(new: Any, twin: Any, score: Any, keep_arcs: Any, hypotheses: Any) -> Any:
-    """Decide which of two equal hypotheses stays: the better, at the place of ``twin``.
-
-    If arcs are kept, the other hangs on to it, at the place ``new``. Return where the new one is to
-    be written (NONE: nowhere) and whether the place ``new`` is taken.
-    """
-    better = score > hypotheses[twin].score
-    if not keep_arcs:
-        return (twin if better else NONE), 0
-    if better:
-        hypotheses[new] = hypotheses[twin]
-        hypotheses[new].group = NONE
-        hypotheses[twin].arc = new
-        return twin, 1
-    hypotheses[new].group = NONE
-    hypotheses[new].arc = hypotheses[twin].arc
-    hypotheses[twin].arc = new
-    return new, 1
+    total = 0.0
+    for n in range(option.first_word, option.last_word):
+        log_p, state = advance(language_model, state, words[n].word)
+        total += log_p
+        if state == words[n].state:
+            total += words[n].rest
+            state = int(option.state)
+            break
+    if complete:
+        log_p, state = advance(language_model, state, END)
+        total += log_p
+        state = EMPTY_STATE
+    return total, state
 
 
 @njit(cache=True, nogil=True)
@@ -215,7 +75,7 @@ def _fill(
     num_hypotheses, num_groups = first_hypothesis, first_group
     cubes, heap, hypotheses, groups = s.cubes[bucket], s.heap, s.hypotheses, s.groups
     rows, columns, options, words = s.rows, s.columns, s.options, s.target_words
-    slots, after_bits = s.hypothesis_slots, s.after_bits
+    slots, after, after_bits = s.hypothesis_slots, s.after, s.after_bits
     language_model = model.language_model
     language_weight = model.weights[LANGUAGE_MODEL]
     complete = covered == size
@@ -263,21 +123,9 @@ def _fill(
                 sift_up(heap, num_cells)
             num_cells += 1
 
-        # The language model reads the option's words until what is before them has no effect.
         option = options[option_index]
         state = int(hypotheses[back].state)
-        log_p = 0.0
-        for n in range(option.first_word, option.last_word):
-            word_log_p, state = advance(language_model, state, words[n].word)
-            log_p += word_log_p
-            if state == words[n].state:
-                log_p += words[n].rest
-                state = int(option.state)
-                break
-        if complete:
-            word_log_p, state = advance(language_model, state, END)
-            log_p += word_log_p
-            state = EMPTY_STATE
+        log_p, state = _read_words(option, words, state, complete, language_model)
         score = known + language_weight * (log_p - option.isolated)
         total = score + cube.future
         if total < best - limits.threshold:
@@ -287,31 +135,15 @@ def _fill(
         if num_hypotheses == len(hypotheses) or 2 * (num_hypotheses - first_hypothesis) > mask:
             return HYPOTHESES_FULL, num_groups, best
         if cube.target == NONE:
-            cube.target, num_groups = _find_group(
+            cube.target, num_groups = find_group(
                 cube, size, covered, first_group, num_groups, mask, s
             )
         target = cube.target
-        to = groups[target]
-        key = (np.int64(target) << 32) + state
-        if not complete:
-            key = _mix(key) + after_bits[option_index, DISCONTINUOUS]
-            if to.next:
-                key = _mix(key) + after_bits[option_index, MONOTONE]
-            if to.swap != NONE:
-                key = _mix(key) + after_bits[option_index, SWAP]
-        slot = _mix(key) & mask
+        slot = find_twin(
+            option_index, state, target, groups[target], complete, first_hypothesis, mask,
+            hypotheses, slots, after, after_bits,
+        )  # fmt: skip
         twin = slots[slot]
-        # Hypotheses of former stacks, with lower numbers, are as good as none.
-        while twin >= first_hypothesis:
-            other = hypotheses[twin]
-            if (
-                other.group == target
-                and other.state == state
-                and (complete or _same_after(to, other.option, option_index, s.after))
-            ):
-                break
-            slot = (slot + 1) & mask
-            twin = slots[slot]
         if twin < first_hypothesis:
             new = num_hypotheses
             slots[slot] = new
@@ -319,7 +151,7 @@ def _fill(
             hypotheses[new].arc = NONE
             num_hypotheses += 1
         else:
-            new, taken = _recombine(num_hypotheses, twin, score, limits.keep_arcs, hypotheses)
+            new, taken = recombine(num_hypotheses, twin, score, limits.keep_arcs, hypotheses)
             num_hypotheses += taken
             if new == NONE:
                 continue
@@ -418,6 +250,7 @@ def search_sentence(sentence: Any, model: Any, limits: Any, s: Any) -> int:
     Return its last hypothesis, from which the others are reached by ``back``, or which array was
     full (a negative number).
     """
+    model, s = borrowed(model), borrowed(s)
     full = collect_options(sentence, model, limits, s)
     if full < 0:
         return full
@@ -436,7 +269,7 @@ def search_sentence(sentence: Any, model: Any, limits: Any, s: Any) -> int:
         place = _rank(first, last, first_group, last_group, bar, place, s)
         for group in range(first_group, last_group):
             if s.groups[group].count > 0:
-                full = _expand(group, covered, size, model, limits, s)
+                full = expand(group, covered, size, model, limits, s)
                 if full < 0:
                     return full
         first, first_group = last, last_group
