@@ -61,6 +61,8 @@ class Corpus:
     tests: list[dict[str, Any]] = field(default_factory=list)
     stored: dict[str, tuple[Path, Path, bool]] = field(default_factory=dict)
     """Outputs of other programs: forward, reverse, and whether that is written target-source."""
+    for_peers: bool = True
+    """Whether others are run, too; on long texts they take minutes."""
 
     def write(self, folder: Path) -> list[str]:
         """Write both sides, lower-cased; pairs with an empty side, which peers refuse, are left
@@ -151,9 +153,11 @@ def timed_corpora(data: Path) -> Iterator[Corpus]:
     yield Corpus(
         "tatoeba en-de",
         [*_raw(data / "tatoeba_en_de" / "train.en", data / "tatoeba_en_de" / "train.de")],
+        for_peers=False,
     )
     folder = data / "europarl_it_en"
-    yield Corpus("europarl it-en", [*_tokenized(folder / "train.it.gz", folder / "train.en.gz")])
+    pairs = [*_tokenized(folder / "train.it.gz", folder / "train.en.gz")]
+    yield Corpus("europarl it-en", pairs, for_peers=False)
 
 
 def _side_by_side(file: Path) -> list[tuple[list[str], list[str]]]:
@@ -241,7 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for corpora in (gold_corpora(options.data), timed_corpora(options.data)):
             for corpus in corpora:
                 if options.only is None or corpus.name in options.only:
-                    for row in run(corpus, options.peers):
+                    peers = options.peers if corpus.for_peers else None
+                    for row in run(corpus, peers):
                         rows.append(row)
                         print(row, file=sys.stderr)
         load = meter.load()

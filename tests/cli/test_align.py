@@ -143,9 +143,10 @@ def test_mistakes(nmt_align: Command, command: str, message: str) -> None:
     assert sorted(Path().rglob("*")) == before
 
 
-def test_a_sentence_too_long(nmt_align: Command) -> None:
-    write("long", ["x", "a " * 65537])
-    write("short", ["x", "y"])
+def test_sentences_too_long(nmt_align: Command) -> None:
+    write("long", ["x", "a " * 65537, "a " * 5000])
+    write("short", ["x", "y", "b " * 6000])
     code, _, messages = nmt_align("long short")
     assert code == 2
     assert "long:2: 65,537 words; a sentence has at most 65,536" in messages
+    assert "short:3: sentences of 5,000 and 6,000 words are too long to align" in messages

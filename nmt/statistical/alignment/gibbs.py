@@ -2,8 +2,9 @@
 
 Östling and Tiedemann (2016) show that a Bayesian HMM with fertilities aligns better than EM does.
 Their eflomal starts from random links and needs many sweeps through three models; here links start
-from fast_align's, so a few sweeps of the last model do. Several independent chains are run, and the
-probabilities with which each drew its last links are averaged.
+from fast_align's, so a few sweeps of the last model do. Several independent chains are run. The
+probabilities by which they draw their last links are expected counts, as an E-step gives them, and
+the HMM estimated from these aligns the bitext, and new text.
 """
 
 from __future__ import annotations

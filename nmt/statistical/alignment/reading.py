@@ -12,6 +12,9 @@ from nmt.statistical.alignment.symmetrization import LONGEST_SENTENCE
 SEPARATOR: Final = "|||"
 """Between source and target where both are in one line."""
 
+MOST_PAIRS: Final = 1 << 24
+"""Pairs of words that a sentence pair may have; the aligner takes some 40 bytes for each."""
+
 Side = list[list[str]]
 
 
@@ -26,7 +29,7 @@ def read_pairs(source_file: Path, target_file: Path | None) -> tuple[Side, Side]
     if target_file is None:
         name = str(source_file)
         source, target = _split_sides(read_lines(source_file), name)
-        _check_lengths({name: source, f"{name} (right)": target})
+        _check_lengths(source, target, (name, name))
         return source, target
     errors: list[UserError] = []
     sides = []
@@ -44,7 +47,7 @@ def read_pairs(source_file: Path, target_file: Path | None) -> tuple[Side, Side]
             where=str(target_file),
             mend="line n of both files must be the same sentence pair",
         )
-    _check_lengths({str(source_file): source, str(target_file): target})
+    _check_lengths(source, target, (str(source_file), str(target_file)))
     return source, target
 
 
@@ -72,16 +75,17 @@ def _split_sides(lines: list[str], name: str) -> tuple[Side, Side]:
     return source, target
 
 
-def _check_lengths(sides: dict[str, Side]) -> None:
-    errors = [
-        UserError(
-            f"{len(words):,} words; a sentence has at most {LONGEST_SENTENCE:,}",
-            where=f"{name}:{number}",
-            mend="split the line",
-        )
-        for name, lines in sides.items()
-        for number, words in enumerate(lines, start=1)
-        if len(words) > LONGEST_SENTENCE
-    ]
+def _check_lengths(source: Side, target: Side, names: tuple[str, str]) -> None:
+    errors = []
+    for number, words in enumerate(zip(source, target, strict=True), start=1):
+        lengths = [len(side) for side in words]
+        longer = 0 if lengths[0] >= lengths[1] else 1
+        if max(lengths) > LONGEST_SENTENCE:
+            what = f"{max(lengths):,} words; a sentence has at most {LONGEST_SENTENCE:,}"
+        elif lengths[0] * lengths[1] > MOST_PAIRS:
+            what = f"sentences of {lengths[0]:,} and {lengths[1]:,} words are too long to align"
+        else:
+            continue
+        errors.append(UserError(what, where=f"{names[longer]}:{number}", mend="split the line"))
     if errors:
         raise UserErrors(errors[:10])
