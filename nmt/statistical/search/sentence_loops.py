@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from nmt.statistical.features import NUM_FEATURES
+from nmt.statistical.search.borrowing import borrowed
 from nmt.statistical.search.kbest import best_derivations, segment
 from nmt.statistical.search.records import COPIED
 from nmt.statistical.search.scoring import phrase_features
@@ -60,6 +61,7 @@ def list_derivations(
 
     ``last``: what `search_sentence` returned; negative for a sentence without words.
     """
+    model, s = borrowed(model), borrowed(s)
     scores, segments = np.zeros(1), np.empty((0, 3), np.int32)
     segment_offsets = np.zeros(2, np.int64)
     if last >= 0:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from nmt.statistical.features import NUM_FEATURES, REORDERING, TRANSLATION
 from nmt.statistical.language_model.tables import LanguageModelTables, TableRows, insert
-from nmt.statistical.phrases.arrays import PhraseArrays, hash_words
+from nmt.statistical.phrases.arrays import PhraseArrays, make_slots
 from nmt.statistical.search.decoder import Decoder
 from nmt.statistical.search.settings import PhraseSearchSettings
 from nmt.statistical.sentences import Sentences
@@ -18,6 +20,11 @@ from nmt.statistical.vocabulary import BEGIN, END, FIRST_WORD, UNKNOWN
 
 Ngram = tuple[int, ...]
 Entry = tuple[Ngram, list[float], list[float], list[tuple[int, int]]]
+
+
+@njit
+def _insert(tables: Any, state: int, word: int, log_p: float, next_state: int) -> None:
+    insert(tables, state, word, log_p, next_state)
 
 
 @dataclass
@@ -47,7 +54,7 @@ class LanguageModel:
         rows = TableRows.allocate(len(long), len(states), words)
         tables = rows.columns()
         for ngram in long:
-            insert.py_func(
+            _insert(
                 tables,
                 states[ngram[:-1]],
                 ngram[-1],
@@ -140,19 +147,11 @@ def _random_entry(rng: np.random.Generator, length: int, last: int) -> Entry:
 
 def phrase_arrays(entries: dict[Ngram, list[Entry]]) -> PhraseArrays:
     """The arrays of a phrase table."""
-    slots = np.full(1 << (2 * len(entries) + 1).bit_length(), -1, np.int32)
     flat = [entry for phrase in entries.values() for entry in phrase]
     source = np.array([word for phrase in entries for word in phrase], np.int32)
     offsets = _offsets([len(phrase) for phrase in entries])
-    with np.errstate(over="ignore"):
-        for n, phrase in enumerate(entries):
-            slot = int(hash_words.py_func(source, offsets[n], offsets[n + 1])) % len(slots)
-            while slots[slot] >= 0:
-                slot = (slot + 1) % len(slots)
-            slots[slot] = n
-            assert len(phrase) == offsets[n + 1] - offsets[n]
     return PhraseArrays(
-        slots=slots,
+        slots=make_slots(source, offsets),
         source_words=source,
         source_offsets=offsets,
         entry_offsets=_offsets([len(phrase) for phrase in entries.values()]),

@@ -274,3 +274,15 @@ def test_weights_are_replaced() -> None:
     changed = decoder.with_weights(other)
     assert changed.decode(sentences) == model_with_other.decoder(chosen).decode(sentences)
     assert decoder.decode(sentences) == before
+
+
+def test_settings_are_replaced() -> None:
+    model = random_model(13, coverage=1.0, max_entries=20)
+    sentences = sentences_of(random_sentences(20, 12))
+    decoder = model.decoder(PhraseSearchSettings())
+    before = decoder.decode(sentences)
+    for change in ({"stack_size": 1, "pop_limit": 2}, {"max_options": 1}, {"max_phrase_words": 1}):
+        chosen = decoder.settings.model_copy(update=change)
+        changed = decoder.with_settings(chosen).decode(sentences)
+        assert changed == model.decoder(chosen).decode(sentences) != before
+    assert decoder.decode(sentences) == before
