@@ -9,13 +9,35 @@ of training neither hash nor search.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nmt.statistical.sentences import Bitext
+from nmt.statistical.sentences import Bitext, Sentences
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+def read_only(array: NDArray[_Number]) -> NDArray[_Number]:
+    """A view that cannot be written to.
+
+    Arrays that are memory-mapped for reading are of another type to Numba than others. All text is
+    handed to compiled loops as read-only, lest they be compiled twice.
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def read_only_bitext(bitext: Bitext) -> Bitext:
+    """The same sentence pairs in arrays that cannot be written to."""
+    source, target = (
+        Sentences(read_only(side.words), read_only(side.offsets))
+        for side in (bitext.source, bitext.target)
+    )
+    return Bitext(source, target)
 
 
 class Cells(NamedTuple):
@@ -51,6 +73,7 @@ class Cells(NamedTuple):
 
 def collect_cells(bitext: Bitext, num_source_words: int, num_target_words: int) -> Cells:
     """All cells of a bitext; time and memory grow with the pairs of tokens and with the cells."""
+    bitext = read_only_bitext(bitext)
     source, target = bitext.source, bitext.target
     sentence_starts, sentences = _index_words(target.words, target.offsets, num_target_words)
     offsets, targets = _collect(
@@ -65,6 +88,7 @@ def find_slots(cells: Cells, bitext: Bitext, first: int, last: int) -> NDArray[n
     Those of a sentence pair come by source position, then by target position. Pairs of words that
     have no cell get slot C, one past the last.
     """
+    bitext = read_only_bitext(bitext)
     source, target = bitext.source, bitext.target
     sizes = np.diff(source.offsets[first : last + 1]) * np.diff(target.offsets[first : last + 1])
     slots = np.empty(int(sizes.sum()), np.int32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.statistical.alignment import hmm_loops, position_loops
-from nmt.statistical.alignment.cells import Cells, find_slots
+from nmt.statistical.alignment.cells import Cells, find_slots, read_only_bitext
 from nmt.statistical.alignment.estimation import FLOOR, estimate
 from nmt.statistical.alignment.hmm_loops import MAX_JUMP, NUM_JUMPS
 from nmt.statistical.sentences import Bitext, Sentences
@@ -128,7 +128,7 @@ class Chunks:
     """A bitext in chunks, which do not depend on the number of threads."""
 
     def __init__(self, bitext: Bitext, cells: Cells, workers: int) -> None:
-        self.bitext = bitext
+        self.bitext = read_only_bitext(bitext)
         self.cells = cells
         self.workers = workers
         sizes = np.diff(bitext.source.offsets) * np.diff(bitext.target.offsets)

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from nmt.statistical.alignment.cells import read_only
 from nmt.statistical.alignment.settings import Symmetrization
 from nmt.statistical.sentences import Alignments
 
@@ -50,6 +51,7 @@ def symmetrize(
         method: how.
         workers: threads.
     """
+    source_offsets, target_offsets = read_only(source_offsets), read_only(target_offsets)
     num_pairs = len(source_offsets) - 1
     starts = source_offsets + target_offsets
     # A pair has no more links than words: each is the only one of its word in one direction.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,14 +14,21 @@ from hypothesis import strategies as st
 
 from nmt.errors import UserError
 from nmt.lines import read_lines
-from nmt.statistical.alignment import directions
+from nmt.statistical.alignment import (
+    cells,
+    directions,
+    gibbs_loops,
+    hmm_loops,
+    position_loops,
+    symmetrization,
+)
 from nmt.statistical.alignment.error_rate import alignment_error_rate
 from nmt.statistical.alignment.model import AlignmentModel
 from nmt.statistical.alignment.pharaoh import read_gold
 from nmt.statistical.alignment.settings import AlignmentSettings, ModelName
 from nmt.statistical.alignment.training import align_bitext
 from nmt.statistical.alignment.word_aligner import WordAligner
-from nmt.statistical.sentences import Alignments, Bitext
+from nmt.statistical.sentences import Alignments, Bitext, Sentences
 from tests.statistical.alignment.plain_models import (
     NUM_WORDS,
     Pair,
@@ -130,6 +137,23 @@ def test_links_are_within_their_sentences(pairs: list[Pair], model: ModelName) -
         assert len({t for _, t in forward[n]}) == len(forward[n])
         assert len({s for s, _ in reverse[n]}) == len(reverse[n])
         assert sorted({*forward[n], *reverse[n]}) == union[n]
+
+
+def test_mapped_text_compiles_nothing_anew(tmp_path: Path) -> None:
+    text, _ = translated(30, seed=5)
+    alignments, _ = train(text, AlignmentSettings(), size=64)
+    text.source.save(tmp_path, "source")
+    text.target.save(tmp_path, "target")
+    loops: list[Any] = [
+        cells._index_words, cells._collect, cells._find, gibbs_loops.count_links,
+        gibbs_loops.estimate_fertilities, gibbs_loops.sweep, gibbs_loops.count_sums,
+        hmm_loops.run_hmm, position_loops.run_positions, symmetrization._symmetrize,
+    ]  # fmt: skip
+    before = [len(loop.signatures) for loop in loops]
+    mapped = Bitext(Sentences.open(tmp_path, "source"), Sentences.open(tmp_path, "target"))
+    again, _ = train(mapped, AlignmentSettings(), size=64)
+    assert links_of(again) == links_of(alignments)
+    assert [len(loop.signatures) for loop in loops] == before
 
 
 def test_no_pairs_at_all() -> None:
