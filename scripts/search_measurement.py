@@ -23,7 +23,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     decoder = translator.decoder = translator.decoder.with_settings(settings)
     # Compiled loops are loaded, or compiled, at the first call.
     prepared, _ = _timed(lambda: translator.translate(lines[:1]))
-    words, sentences = translator.source.encode(lines)
+    _, sentences = translator.source.encode(lines)
     fresh = decoder.with_weights(decoder.weights)
     searches = [_timed(lambda: fresh.decode(sentences)) for _ in range(request["repeats"] + 1)]
     derivations = searches[0][1]
@@ -41,10 +41,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         "peak_memory": peak,
         "source_words": len(sentences.words),
         "score": sum(derivation.score for derivation in derivations) / len(lines),
-        "texts": [
-            translator.text_of(derivation, sentence)
-            for derivation, sentence in zip(derivations, words, strict=True)
-        ],
+        "texts": [translation.text for translation in from_text[0][1]],
     }
 
 

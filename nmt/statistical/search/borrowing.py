@@ -7,21 +7,16 @@ time. Loops that only read and write arrays which their caller holds anyway can 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+_array_of: Any = cgutils.create_struct_proxy
+_TUPLES: Final = (types.NamedTuple, types.Tuple)
 
-@intrinsic
-def borrowed(typing_context: Any, value: Any) -> Any:
-    """The same array, or tuple of arrays and tuples, as seen by one who does not own it.
 
-    The caller must hold the arrays for as long as the result is in use, and the result, or a part
-    of it, must not be returned to Python.
-    """
-
+def _borrowed(typing_context: Any, value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _disown(context, builder, signature.args[0], arguments[0])
 
@@ -30,16 +25,22 @@ def borrowed(typing_context: Any, value: Any) -> Any:
 
 def _disown(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     """Code that sets the owner of each array to none."""
-    if isinstance(kind, types.BaseTuple):
+    if isinstance(kind, _TUPLES):
         parts = [
             _disown(context, builder, part, builder.extract_value(value, n))
-            for n, part in enumerate(kind)
+            for n, part in enumerate(kind.types)
         ]
         return context.make_tuple(builder, kind, parts)
     if isinstance(kind, types.Array):
-        array = cgutils.create_struct_proxy(kind)(context, builder, value=value)
+        array = _array_of(kind)(context, builder, value=value)
         for owner in ("meminfo", "parent"):
-            pointer = getattr(array, owner).type
-            setattr(array, owner, ir.Constant(pointer, None))
+            null = getattr(array, owner).type(None)
+            setattr(array, owner, null)
         return array._getvalue()
     return value
+
+
+borrowed: Any = intrinsic(_borrowed)
+"""``borrowed(value)``, in compiled code: the same array, or tuple of arrays and tuples, as seen by
+one who does not own it. The caller must hold the arrays for as long as the result is in use, and
+the result, or a part of it, must not be returned to Python."""
