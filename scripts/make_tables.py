@@ -15,14 +15,13 @@ TRAINING_RATE = "target_pieces_per_cpu_second"
 def results_table(folder: Path) -> list[str]:
     """One row for each test set of each kept training."""
     rows = [
-        "| recipe | system | test set | BLEU (95 %) | chrF2 | parameters | trained on | time |",
+        "| recipe | system | test set | BLEU (95 %) | chrF2 | size | trained on | time |",
         "|---|---|---|---|---|---|---|---|",
     ]
     signatures = set()
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         training = result["training"]
-        minutes = training["seconds"] / 60
         for test, scores in result["test"].items():
             bleu, chrf = scores["bleu"], scores["chrf"]
             low, high = bleu["interval"]
@@ -30,11 +29,52 @@ def results_table(folder: Path) -> list[str]:
             rows.append(
                 f"| `{result['recipe']}` | {result['system']} | {test} "
                 f"| **{bleu['value']:.1f}** ({low:.1f} to {high:.1f}) | {chrf['value']:.1f} "
-                f"| {result['parameters'] / 1e6:.1f} M | {training['device']} "
-                f"| {minutes:.0f} min ({training['cpu_seconds'] / 60:.0f} processor min) |"
+                f"| {result['bytes'] / 1e6:.0f} MB | {training['device']} "
+                f"| {_minutes(training['seconds'])} min "
+                f"({_minutes(training['cpu_seconds'])} processor min) |"
             )
     rows += ["", *(f"Signature: `{signature}`." for signature in sorted(signatures))]
     return rows
+
+
+def _minutes(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}"
+
+
+def phrase_based_table(folder: Path) -> list[str]:
+    """The phrase-based system beside Moses: scores over seeds of tuning, speed, cost."""
+    path = folder / "bench_phrase_based.json"
+    if not path.exists():
+        return []
+    result = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        "| test2016 | BLEU | sentences a processor second | fast search | training |",
+        "|---|---|---|---|---|",
+    ]
+    for recipe in dict.fromkeys(row["recipe"] for row in result["rows"]):
+        rows = [row for row in result["rows"] if row["recipe"] == recipe]
+        values = [row["scores"]["bleu"]["value"] for row in rows]
+        speed = {row["search"]: row for row in result["speeds"] if row["recipe"] == recipe}
+        cells = [
+            f"`{recipe}`",
+            f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}",
+            f"{speed['default']['sentences_per_second']:.0f}",
+            f"{speed['fast']['sentences_per_second']:.0f} (BLEU {speed['fast']['bleu']:.2f})",
+            f"{rows[0]['training']['cpu_seconds']:.0f} processor s",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+        if moses := result["moses"].get(recipe):
+            lines.append(f"| Moses | {moses['bleu']:.2f} | {moses['sentences_per_second']} | | |")
+    seeds = len({row["seed"] for row in result["rows"]})
+    signature = result["rows"][0]["scores"]["bleu"]["signature"]
+    lines += [
+        "",
+        f"Mean and standard deviation over {seeds} seeds of tuning, one core of "
+        f"{result['machine']['processor']}; `{signature}`. Moses (cube pruning, pop limit 400, MIRA) "
+        "was measured on another machine of this kind.",
+    ]
+    return lines
 
 
 def speed_table(folder: Path) -> list[str]:
@@ -106,6 +146,7 @@ def make(root: Path) -> str:
     readme = (root / "README.md").read_text(encoding="utf-8")
     tables = {
         "results": results_table(root / "recipes" / "results"),
+        "phrase-based": phrase_based_table(root / "scripts" / "results"),
         "speed": speed_table(root / "scripts" / "results"),
     }
     return fill(readme, tables)

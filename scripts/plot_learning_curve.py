@@ -22,7 +22,9 @@ def draw(results: list[Path], output: Path) -> None:
     for path in results:
         result = json.loads(path.read_text(encoding="utf-8"))
         # Validated on the loss alone, a training has no curve to show here.
-        curve = [point for point in result["curve"] if "bleu" in point]
+        curve = [point for point in result.get("curve", ()) if "bleu" in point]
+        if not curve:
+            continue
         minutes = [point["cpu_seconds"] / 60 for point in curve]
         axes.plot(minutes, [point["bleu"] for point in curve], marker=".", label=result["recipe"])
         for test, scores in result["test"].items():

@@ -68,18 +68,22 @@ def summarise(folder: Path) -> dict[str, Any]:
     training = dict(model.training)
     recipe = training.pop("recipe")
     training.pop("identity")
-    metrics = folder / "training" / "metrics.jsonl"
     scores = model.scores() or {"test": {}}
-    return {
+    result = {
         "recipe": recipe["name"],
         "system": folder.name,
-        "architecture": model.settings["architecture"],
-        "parameters": num_parameters(model.file(WEIGHTS)),
+        "kind": model.kind,
+        "bytes": sum(file.size for file in model.files.values()),
         "training": training,
-        "throughput": throughput(metrics),
         "test": {name: test["scores"] for name, test in scores["test"].items()},
-        "curve": learning_curve(metrics),
     }
+    metrics = folder / "training" / "metrics.jsonl"
+    if metrics.exists():  # a neural system
+        result["architecture"] = model.settings["architecture"]
+        result["parameters"] = num_parameters(model.file(WEIGHTS))
+        result["throughput"] = throughput(metrics)
+        result["curve"] = learning_curve(metrics)
+    return result
 
 
 def main(

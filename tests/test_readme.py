@@ -75,7 +75,7 @@ def run(command: str, folder: Path) -> str:
 def test_every_command_is_known() -> None:
     """A command that is added to the README is added here, too."""
     demo = [c for c in commands() if c.startswith("make ") or "libreoffice-help" in c]
-    own = [c for c in commands() if "my-recipe" in c or c.startswith("nmt-score")]
+    own = [c for c in commands() if "my-recipe" in c or c.startswith(("nmt-score", "nmt-align"))]
     assert set(commands()) == {*demo, *own, *RUN_ELSEWHERE}
     assert len(own) >= 5
 
@@ -90,8 +90,9 @@ def test_own_corpus(tmp_path: Path) -> None:
         recipe = recipe.replace(long, short)
     (tmp_path / "my-recipe.yaml").write_text(recipe, encoding="utf-8")
     for command in commands():
-        if "my-recipe" in command or command.startswith("nmt-score"):
+        if "my-recipe" in command or command.startswith(("nmt-score", "nmt-align")):
             run(command, tmp_path)
+    assert len((tmp_path / "train.links").read_text(encoding="utf-8").splitlines()) == 400
     translated = (tmp_path / "new.de").read_text(encoding="utf-8").split("\n")
     assert len(translated) == 4
     assert translated[1] == ""
