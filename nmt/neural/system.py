@@ -21,7 +21,7 @@ from nmt.neural.model.transformer import Transformer
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.hypotheses import FoundPieces
 from nmt.neural.search.sampling import sample
-from nmt.recipe.transformer import SearchSettings
+from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization import TokenizerPair
 from nmt.translator import Hypothesis, Translator

@@ -1,10 +1,11 @@
 """Recipes: typed settings read from YAML, with every problem reported at once."""
 
 from nmt.recipe.find import shipped_recipes
+from nmt.recipe.neural import SearchSettings, TrainingSettings
 from nmt.recipe.phrase_based import PhraseBasedSettings
 from nmt.recipe.read import read_recipe
 from nmt.recipe.systems import SystemSettings
-from nmt.recipe.transformer import SearchSettings, TrainingSettings, TransformerSettings
+from nmt.recipe.transformer import TransformerSettings
 from nmt.recipe.tree import EvaluationSettings, Recipe
 
 __all__ = [

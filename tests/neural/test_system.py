@@ -23,7 +23,7 @@ from nmt.neural.system import (
     load_weights,
     save_weights,
 )
-from nmt.recipe.transformer import SearchSettings
+from nmt.recipe.neural import SearchSettings
 from nmt.search_options import Sampling, SearchOptions
 from nmt.tokenization import TokenizerPair, learn_tokenizers
 from nmt.tokenization.settings import SentencePieceSettings

@@ -18,7 +18,7 @@ from nmt.neural.model.transformer import Transformer
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
 from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
 from nmt.neural.search.steps import Steps, rows_at_once
-from nmt.recipe.transformer import SearchSettings
+from nmt.recipe.neural import SearchSettings
 from nmt.tokenization.protocol import EOS_ID
 
 DEAD = -np.inf

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nmt.errors import UserError
 from nmt.neural.search.hypotheses import Hypotheses
-from nmt.recipe.transformer import SearchSettings
+from nmt.recipe.neural import SearchSettings
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 LONGEST_PERIOD = 16

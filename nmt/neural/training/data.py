@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.machine import available_cores
 from nmt.neural.training.batches import BatchStream
 from nmt.neural.training.packing import BatchShape, choose_shape, hardest_pairs
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 from nmt.tokenization import TokenizerPair
 
 SAMPLING_SLACK = 1.3

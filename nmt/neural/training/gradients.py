@@ -23,7 +23,7 @@ from nmt.neural.model.transformer import Transformer
 from nmt.neural.packed import PackedBatch
 from nmt.neural.training.batches import Update
 from nmt.neural.training.optimizer import FlatParameters
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from nmt.neural.training.prefetch import prefetch
 from nmt.neural.training.progress import Reporter, ValidationRecord, share_done
 from nmt.neural.training.validation import Validator
 from nmt.neural.training.window import Clocks, Window
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 from nmt.stopping import Stopped, StopRequest
 
 SAVE_SECONDS = 120.0

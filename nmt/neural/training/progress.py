@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from nmt.errors import UserError
 from nmt.files import explain_os_error, replacing_file
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from nmt.neural.kernels.cross_entropy import smoothed_cross_entropy
 from nmt.neural.packed import PackedBatch, pack_batch
 from nmt.neural.system import TransformerTranslator
 from nmt.neural.training.packing import BatchShape, choose_room, pack_pairs
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 
 
 class Validator:

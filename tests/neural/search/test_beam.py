@@ -17,7 +17,7 @@ from nmt.neural.model.transformer import Transformer
 from nmt.neural.search import beam
 from nmt.neural.search.beam import beam_search, coverage, length_normaliser
 from nmt.neural.search.hypotheses import FoundPieces
-from nmt.recipe.transformer import SearchSettings
+from nmt.recipe.neural import SearchSettings
 from nmt.tokenization.protocol import EOS_ID, NUM_CONTROL_IDS
 from tests.neural.models import (
     constant_model,

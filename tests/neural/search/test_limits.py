@@ -19,7 +19,7 @@ from nmt.neural.search.limits import (
     repeating_pieces,
     repeats_endlessly,
 )
-from nmt.recipe.transformer import SearchSettings
+from nmt.recipe.neural import SearchSettings
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 PIECES = st.lists(st.integers(4, 7), max_size=40)

@@ -13,7 +13,7 @@ from nmt.neural.search import sampling as sampling_module
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.hypotheses import FoundPieces
 from nmt.neural.search.sampling import draw, sample
-from nmt.recipe.transformer import SearchSettings
+from nmt.recipe.neural import SearchSettings
 from nmt.search_options import Sampling
 from nmt.tokenization.protocol import NUM_CONTROL_IDS
 from tests.neural.models import constant_model, log_probability, make_model, random_rows

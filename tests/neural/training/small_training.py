@@ -21,7 +21,7 @@ from nmt.neural.training.loop import Trainer
 from nmt.neural.training.packing import BatchShape
 from nmt.neural.training.progress import Reporter
 from nmt.neural.training.window import Clocks
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 from nmt.stopping import StopRequest
 
 VOCABULARY = 40

@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.neural.training.batches import Position
 from nmt.neural.training.data import SAMPLING_SLACK, TrainingData
 from nmt.recipe import read_recipe
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 from nmt.tokenization import TokenizerPair, learn_tokenizers
 from tests.small_corpus import write_corpus
 

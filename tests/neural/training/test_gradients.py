@@ -20,7 +20,7 @@ from nmt.neural.packed import pack_batch
 from nmt.neural.training.batches import Position, Update
 from nmt.neural.training.gradients import GradientWorkers
 from nmt.neural.training.optimizer import FlatParameters
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 from nmt.tokenization.protocol import PAD_ID
 
 VOCABULARY = 50

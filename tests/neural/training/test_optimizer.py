@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 
 
 class Small(nn.Module):

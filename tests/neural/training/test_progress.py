@@ -30,7 +30,7 @@ from nmt.neural.training.progress import (
     time_left,
 )
 from nmt.neural.training.window import Clocks, Window
-from nmt.recipe.transformer import TrainingSettings
+from nmt.recipe.neural import TrainingSettings
 
 SETTINGS = TrainingSettings(max_updates=100)
 
