@@ -21,7 +21,7 @@ class AlignmentSettings(Settings):
     of 228 German-English and 447 English-French sentence pairs (``scripts/bench_alignment.py``),
     each trained on some 10,000 to 20,000: more sweeps or chains than these no longer show, a
     tenfold ``sampling_alpha`` costs 0.3 points, a hundredfold 2, and a ``hmm_null_probability`` of
-    fast_align's 0.08 costs 4.
+    fast_align's 0.08 costs 5.
     """
 
     model: ModelName = "eflomal"
