@@ -22,8 +22,7 @@ class PhraseSearchSettings(Settings):
     """Hypotheses made for each stack by cube pruning; null: all that there are."""
 
     beam_threshold: Annotated[float, Field(gt=0.0)] | None = 2.0
-    """Hypotheses this far below the best of their stack are dropped, in units of the sum of the
-    absolute weights, that of unknown words left out; null: none."""
+    """Drop hypotheses so far below their stack's best, in sums of absolute weights; null: none."""
 
     distortion_limit: Annotated[int, Field(ge=-1, le=MAX_DISTORTION_LIMIT)] = 6
     """Greatest jump between phrases, in source words; 0: in order, -1: any (but at most 64)."""
