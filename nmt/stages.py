@@ -52,9 +52,9 @@ class Meter:
         with event.install_listener("numba:compile", compiling):
             yield
         self.cost = Cost(
-            seconds=round(time.perf_counter() - begin, 2),
-            cpu_seconds=round(_processor_seconds() - before - compiling.seconds, 2),
-            compile_seconds=round(compiling.seconds, 2),
+            seconds=round(time.perf_counter() - begin, 3),
+            cpu_seconds=round(_processor_seconds() - before - compiling.seconds, 3),
+            compile_seconds=round(compiling.seconds, 3),
         )
 
 

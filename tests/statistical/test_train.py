@@ -85,7 +85,7 @@ def test_the_record_says_what_each_stage_cost(once: Path) -> None:
     training = open_model_folder(once / "runs" / "small" / "phrases").training
     assert list(training["stages"]) == ["words", "alignment", "phrases", "language-model", "tuning"]
     for cost in training["stages"].values():
-        assert cost["seconds"] > 0
+        assert cost["seconds"] >= 0
         assert cost["cpu_seconds"] >= 0
     total = sum(cost["cpu_seconds"] for cost in training["stages"].values())
     assert training["cpu_seconds"] == pytest.approx(total, abs=0.06)
