@@ -18,7 +18,13 @@ from nmt.evaluation.report import score_lines
 from nmt.files import explain_os_error, hash_value, replacing_file
 from nmt.lock import only_one
 from nmt.model_folder import ModelFolder, open_model_folder
-from nmt.recipe import PhraseBasedSettings, Recipe, TransformerSettings
+from nmt.recipe import (
+    NeuralSettings,
+    PhraseBasedSettings,
+    Recipe,
+    RecurrentSettings,
+    TransformerSettings,
+)
 from nmt.stopping import StopRequest
 from nmt.systems import Device, load
 
@@ -83,10 +89,10 @@ def _train(
     run: Run, name: str, corpus: PreparedCorpus, folder: Path, inputs: dict[str, Any]
 ) -> ModelFolder:
     match run.recipe.systems[name]:
-        case TransformerSettings():
-            from nmt.neural.train import train_transformer
+        case TransformerSettings() | RecurrentSettings():
+            from nmt.neural.train import train_neural
 
-            return train_transformer(
+            return train_neural(
                 run.recipe, name, corpus, folder,
                 inputs=inputs, cache=run.cache,
                 device_name=run.device, console=run.console, stop=run.stop,
@@ -101,7 +107,7 @@ def _train(
 
 def _inputs(recipe: Recipe, name: str, corpus: PreparedCorpus) -> dict[str, Any]:
     """All that a system's training depends on, under the names of the recipe's settings."""
-    neural = isinstance(recipe.systems[name], TransformerSettings)
+    neural = isinstance(recipe.systems[name], NeuralSettings)
     return {
         "corpus": {
             "train": corpus.train.content_hash[:12],

@@ -24,10 +24,10 @@ def load(path: str | Path, *, device: Device = "auto") -> Translator:
     """
     folder = open_model_folder(Path(path))
     match folder.kind:
-        case "transformer":
-            from nmt.neural.system import load_transformer
+        case "transformer" | "recurrent":
+            from nmt.neural.system import load_neural
 
-            return load_transformer(folder, device)
+            return load_neural(folder, device)
         case "phrase-based":  # computes on the CPU, wherever others compute
             from nmt.statistical.system import load_phrase_based
 

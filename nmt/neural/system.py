@@ -1,4 +1,4 @@
-"""A trained Transformer as a translator."""
+"""A trained neural model as a translator."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from pydantic import ValidationError
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
 from nmt.neural.device import choose_device, prepare
-from nmt.neural.model.architecture import Architecture
-from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.hypotheses import FoundPieces
 from nmt.neural.search.sampling import sample
@@ -35,12 +34,12 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-class TransformerTranslator(Translator):
-    """Translates raw text with a Transformer and its tokenizers."""
+class NeuralTranslator(Translator):
+    """Translates raw text with a neural model and its tokenizers."""
 
     def __init__(
         self,
-        model: Transformer,
+        model: TranslationModel,
         tokenizers: TokenizerPair,
         settings: SearchSettings,
         *,
@@ -90,7 +89,7 @@ class TransformerTranslator(Translator):
         """
         if options.explain:
             raise UserError(
-                "a Transformer cannot say how its translations came about",
+                "a neural system cannot say how its translations came about",
                 mend="a phrase-based system can",
             )
         rows = [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
@@ -140,14 +139,14 @@ class TransformerTranslator(Translator):
         return list(self._pool.map(work, items))
 
 
-def save_weights(model: Transformer, path: Path) -> None:
+def save_weights(model: TranslationModel, path: Path) -> None:
     """Write the model's parameters, shared ones once, as safetensors."""
     safetensors.torch.save_file(
         {name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}, path
     )
 
 
-def load_weights(model: Transformer, path: Path) -> None:
+def load_weights(model: TranslationModel, path: Path) -> None:
     """Read what ``save_weights`` wrote. Raises UserError if it does not fit the model."""
     try:
         tensors = safetensors.torch.load_file(path)
@@ -179,13 +178,13 @@ def _in_words(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else " x ".join(map(str, shape)) or "a number"
 
 
-def load_transformer(folder: ModelFolder, device_name: str) -> TransformerTranslator:
-    """Open a model folder of kind ``transformer``.
+def load_neural(folder: ModelFolder, device_name: str) -> NeuralTranslator:
+    """Open a model folder of a neural system.
 
     Raises UserError if the device is not there, or if something in the folder is damaged.
     """
     where = str(folder.path)
-    architecture = Architecture.from_json(folder.settings.get("architecture"), where=where)
+    architecture = read_architecture(folder.kind, folder.settings.get("architecture"), where=where)
     try:
         search = SearchSettings.model_validate(folder.settings.get("search"))
     except ValidationError as error:
@@ -203,9 +202,9 @@ def load_transformer(folder: ModelFolder, device_name: str) -> TransformerTransl
         )
     device = choose_device(device_name)
     workers = prepare(device)
-    model = Transformer(architecture)
+    model = make_model(architecture)
     load_weights(model, folder.file(WEIGHTS))
-    return TransformerTranslator(
+    return NeuralTranslator(
         model.to(device),
         tokenizers,
         search,

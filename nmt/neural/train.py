@@ -1,4 +1,4 @@
-"""From a recipe and a prepared corpus to a Transformer's model folder."""
+"""From a recipe and a prepared corpus to a neural system's model folder."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from nmt.files import explain_os_error, write_json
 from nmt.machine import describe_machine
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.neural.device import choose_device, describe, prepare
-from nmt.neural.model.architecture import design
-from nmt.neural.model.transformer import Transformer
-from nmt.neural.system import TOKENIZER, WEIGHTS, TransformerTranslator, save_weights
+from nmt.neural.model.translation_model import design, make_model
+from nmt.neural.system import TOKENIZER, WEIGHTS, NeuralTranslator, save_weights
 from nmt.neural.training.checkpoint import Counters
 from nmt.neural.training.data import TrainingData
 from nmt.neural.training.loop import Trainer
 from nmt.neural.training.packing import BatchShape
 from nmt.neural.training.progress import Reporter
 from nmt.neural.training.validation import Validator
-from nmt.recipe import Recipe, TransformerSettings
+from nmt.recipe import NeuralSettings, Recipe
 from nmt.stopping import StopRequest
 from nmt.tokenization import TokenizerPair, learn_tokenizers
 
@@ -40,7 +39,7 @@ _LIMITS = (
 """Settings of a training that may change before it goes on: its course stays the same."""
 
 
-def train_transformer(
+def train_neural(
     recipe: Recipe,
     name: str,
     corpus: PreparedCorpus,
@@ -61,7 +60,7 @@ def train_transformer(
     Raises Stopped when asked to stop, UserError where settings or data do not allow training.
     """
     system = recipe.systems[name]
-    assert isinstance(system, TransformerSettings)
+    assert isinstance(system, NeuralSettings)
     settings = system.training
     device = choose_device(device_name)
     workers = prepare(device)
@@ -80,8 +79,8 @@ def train_transformer(
         system, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
     )
     torch.manual_seed(settings.seed)
-    model = Transformer(architecture).to(device)
-    translator = TransformerTranslator(
+    model = make_model(architecture).to(device)
+    translator = NeuralTranslator(
         copy.deepcopy(model).requires_grad_(False), tokenizers, system.search,
         source_language=recipe.corpus.source_language,
         target_language=recipe.corpus.target_language,
@@ -130,7 +129,7 @@ def train_transformer(
 
     return write_model_folder(
         folder,
-        kind="transformer",
+        kind=system.kind,
         source_language=recipe.corpus.source_language,
         target_language=recipe.corpus.target_language,
         settings={
@@ -156,7 +155,7 @@ def train_transformer(
 
 def _make_validator(
     recipe: Recipe,
-    system: TransformerSettings,
+    system: NeuralSettings,
     corpus: PreparedCorpus,
     tokenizers: TokenizerPair,
     shape: BatchShape,
@@ -178,7 +177,7 @@ def _refuse_changes(
     now: dict[str, Any],
     counters: Counters,
     name: str,
-    system: TransformerSettings,
+    system: NeuralSettings,
     folder: Path,
 ) -> None:
     """Raise UserError for a checkpoint whose continuation would not be what the recipe says."""

@@ -4,14 +4,18 @@ from nmt.recipe.find import shipped_recipes
 from nmt.recipe.neural import SearchSettings, TrainingSettings
 from nmt.recipe.phrase_based import PhraseBasedSettings
 from nmt.recipe.read import read_recipe
-from nmt.recipe.systems import SystemSettings
+from nmt.recipe.recurrent import RecurrentSearchSettings, RecurrentSettings
+from nmt.recipe.systems import NeuralSettings, SystemSettings
 from nmt.recipe.transformer import TransformerSettings
 from nmt.recipe.tree import EvaluationSettings, Recipe
 
 __all__ = [
     "EvaluationSettings",
+    "NeuralSettings",
     "PhraseBasedSettings",
     "Recipe",
+    "RecurrentSearchSettings",
+    "RecurrentSettings",
     "SearchSettings",
     "SystemSettings",
     "TrainingSettings",

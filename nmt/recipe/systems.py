@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
 from nmt.recipe.phrase_based import PhraseBasedSettings
+from nmt.recipe.recurrent import RecurrentSettings
 from nmt.recipe.transformer import TransformerSettings
 
-SystemSettings = Annotated[TransformerSettings | PhraseBasedSettings, Field(discriminator="kind")]
+NeuralSettings: TypeAlias = TransformerSettings | RecurrentSettings
+"""Those of systems that work on the tokenizer's pieces, and are trained by gradients."""
+
+SystemSettings = Annotated[NeuralSettings | PhraseBasedSettings, Field(discriminator="kind")]
 """Each kind of system is a member of this union, told apart by its ``kind``."""

@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from nmt.corpus.settings import CorpusSettings
-from nmt.recipe.systems import SystemSettings
-from nmt.recipe.transformer import TransformerSettings
+from nmt.recipe.systems import NeuralSettings, SystemSettings
 from nmt.settings import Contradiction, Name, Settings
 from nmt.tokenization.settings import SentencePieceSettings, TokenizerSettings, WordSettings
 
@@ -61,12 +60,12 @@ class Recipe(Settings):
                         "keep the pairs that judge a system out of its training",
                     )
         for name, system in self.systems.items():
-            if isinstance(system, TransformerSettings):
+            if isinstance(system, NeuralSettings):
                 yield from _contradictions_with_tokenizer(name, system, self.tokenizer)
 
 
 def _contradictions_with_tokenizer(
-    name: str, system: TransformerSettings, tokenizer: TokenizerSettings
+    name: str, system: NeuralSettings, tokenizer: TokenizerSettings
 ) -> Iterable[Contradiction]:
     if isinstance(tokenizer, WordSettings):
         yield Contradiction(

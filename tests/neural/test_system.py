@@ -18,8 +18,8 @@ from nmt.neural.search.sampling import sample
 from nmt.neural.system import (
     TOKENIZER,
     WEIGHTS,
-    TransformerTranslator,
-    load_transformer,
+    NeuralTranslator,
+    load_neural,
     load_weights,
     save_weights,
 )
@@ -62,8 +62,8 @@ def make_translator(
     tokenizers: TokenizerPair,
     workers: int = 1,
     settings: SearchSettings | None = None,
-) -> TransformerTranslator:
-    return TransformerTranslator(
+) -> NeuralTranslator:
+    return NeuralTranslator(
         model,
         tokenizers,
         settings or SearchSettings(beam=3, max_length_extra=4),
@@ -248,7 +248,7 @@ def test_long_input_is_split_so_that_it_fits(model: Transformer, tokenizers: Tok
 def test_input_longer_than_training_saw_is_split(
     model: Transformer, tokenizers: TokenizerPair
 ) -> None:
-    translator = TransformerTranslator(
+    translator = NeuralTranslator(
         model, tokenizers, SearchSettings(), source_language="en", target_language="de",
         workers=1, max_source_pieces=9,
     )  # fmt: skip
@@ -295,7 +295,7 @@ def test_a_model_folder_translates_as_the_model_did(
     model: Transformer, tokenizers: TokenizerPair, tmp_path: Path
 ) -> None:
     write_folder(tmp_path / "m", model, tokenizers)
-    loaded = load_transformer(open_model_folder(tmp_path / "m"), "cpu")
+    loaded = load_neural(open_model_folder(tmp_path / "m"), "cpu")
     assert (loaded.source_language, loaded.target_language) == ("en", "de")
     settings = SearchSettings(beam=2, max_length_extra=3)
     assert loaded.settings == settings
@@ -328,7 +328,7 @@ def test_settings_that_are_none(
 ) -> None:
     write_folder(tmp_path / "m", model, tokenizers, **settings)
     with pytest.raises(UserError, match=message) as caught:
-        load_transformer(open_model_folder(tmp_path / "m"), "cpu")
+        load_neural(open_model_folder(tmp_path / "m"), "cpu")
     assert str(caught.value).startswith(str(tmp_path / "m"))
 
 
@@ -338,7 +338,7 @@ def test_a_tokenizer_of_another_model(
     smaller = replace(model.architecture, source_vocabulary_size=90, target_vocabulary_size=90)
     write_folder(tmp_path / "m", Transformer(smaller), tokenizers)
     with pytest.raises(UserError, match=r"of \(90, 90\) source and target pieces"):
-        load_transformer(open_model_folder(tmp_path / "m"), "cpu")
+        load_neural(open_model_folder(tmp_path / "m"), "cpu")
 
 
 def test_nothing_secret_or_executable_is_in_the_weights(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -49,15 +49,7 @@ class Architecture:
     @classmethod
     def from_json(cls, values: Any, *, where: str | None = None) -> Architecture:
         """The inverse of ``to_json``. Raises UserError, naming ``where``, for other values."""
-        try:
-            return TypeAdapter(cls).validate_python(values)
-        except ValidationError as error:
-            wrong = [".".join(map(str, e["loc"])) + ": " + e["msg"] for e in error.errors()]
-            raise UserError(
-                f"not the architecture of a Transformer: {'; '.join(wrong)}",
-                where=where,
-                mend="copy the model folder again, or take the version of nmt that wrote it",
-            ) from error
+        return parse_architecture(cls, values, "a Transformer", where)
 
 
 def tiny() -> Architecture:
@@ -107,10 +99,36 @@ def design(
         source_vocabulary_size=source_vocabulary_size,
         target_vocabulary_size=target_vocabulary_size,
     )
-    if architecture.tied_embeddings == "all" and source_vocabulary_size != target_vocabulary_size:
+    check_sizes(architecture)
+    if architecture.positions == "rotary" and architecture.head_width % 2:
         raise UserError(
-            f"one table of embeddings cannot serve {source_vocabulary_size} source and "
-            f"{target_vocabulary_size} target pieces",
+            f"rotary positions need an even head width, not {architecture.head_width}",
+            mend="choose other heads or another width",
+        )
+    return architecture
+
+
+class _Sizes(Protocol):
+    """What the architectures of all neural systems have."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def tied_embeddings(self) -> Literal["all", "decoder", "none"]: ...
+    @property
+    def source_vocabulary_size(self) -> int: ...
+    @property
+    def target_vocabulary_size(self) -> int: ...
+
+
+def check_sizes(architecture: _Sizes) -> None:
+    """Raise UserError for heads that do not divide the width, or one table for two vocabularies."""
+    source, target = architecture.source_vocabulary_size, architecture.target_vocabulary_size
+    if architecture.tied_embeddings == "all" and source != target:
+        raise UserError(
+            f"one table of embeddings cannot serve {source} source and {target} target pieces",
             mend="set tied_embeddings to decoder, or tokenizer.joint to true",
         )
     if architecture.width % architecture.heads:
@@ -118,9 +136,21 @@ def design(
             f"width {architecture.width} is not a multiple of heads {architecture.heads}",
             mend="choose heads that divide the width",
         )
-    if architecture.positions == "rotary" and architecture.head_width % 2:
+
+
+_Architecture = TypeVar("_Architecture")
+
+
+def parse_architecture(
+    kind: type[_Architecture], values: Any, of_what: str, where: str | None
+) -> _Architecture:
+    """An architecture from its JSON. Raises UserError, naming ``where``, for other values."""
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        wrong = [".".join(map(str, e["loc"])) + ": " + e["msg"] for e in error.errors()]
         raise UserError(
-            f"rotary positions need an even head width, not {architecture.head_width}",
-            mend="choose other heads or another width",
-        )
-    return architecture
+            f"not the architecture of {of_what}: {'; '.join(wrong)}",
+            where=where,
+            mend="copy the model folder again, or take the version of nmt that wrote it",
+        ) from error

@@ -13,6 +13,7 @@ from nmt.neural.kernels.dropout import DropoutKeys
 from nmt.neural.kernels.packed_attention import packed_cross_attention, packed_self_attention
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.layers import make_linear
+from nmt.neural.model.recurrent_architecture import RecurrentArchitecture
 
 
 def rotate(x_NHE: Tensor, positions_N: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     """Attention of target positions to the encoder's output (the memory)."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture | RecurrentArchitecture) -> None:
         super().__init__()
         self.heads = architecture.heads
         self.dropout = architecture.attention_dropout

@@ -1,4 +1,4 @@
-"""The parts of a Transformer layer that work on each position by itself."""
+"""The parts of a model that work on each position by itself."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def make_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
     if bias:
         nn.init.zeros_(linear.bias)
     return linear
+
+
+def make_table(size: int, width: int) -> nn.Embedding:
+    """A table of embeddings whose vectors are of about unit length."""
+    table = nn.Embedding(size, width)
+    nn.init.normal_(table.weight, std=width**-0.5)
+    return table
 
 
 class FeedForward(nn.Module):

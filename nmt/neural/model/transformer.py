@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.attention import CrossAttention, SelfAttention
-from nmt.neural.model.layers import Embedding, FeedForward, make_norm
+from nmt.neural.model.layers import Embedding, FeedForward, make_norm, make_table
 from nmt.neural.packed import Packed, PackedBatch
 
 
@@ -105,11 +105,11 @@ class Transformer(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        source_table = _make_table(architecture.source_vocabulary_size, architecture)
+        source_table = make_table(architecture.source_vocabulary_size, architecture.width)
         if architecture.tied_embeddings == "all":
             target_table = source_table
         else:
-            target_table = _make_table(architecture.target_vocabulary_size, architecture)
+            target_table = make_table(architecture.target_vocabulary_size, architecture.width)
         self.source_embedding = Embedding(source_table, architecture)
         self.target_embedding = Embedding(target_table, architecture)
         self.encoder = nn.ModuleList(
@@ -122,7 +122,7 @@ class Transformer(nn.Module):
         self.encoder_norm = make_norm(architecture) if pre_norm else nn.Identity()
         self.decoder_norm = make_norm(architecture) if pre_norm else nn.Identity()
         self.output = (
-            _make_table(architecture.target_vocabulary_size, architecture).weight
+            make_table(architecture.target_vocabulary_size, architecture.width).weight
             if architecture.tied_embeddings == "none"
             else target_table.weight
         )
@@ -150,12 +150,6 @@ class Transformer(nn.Module):
     def forward(self, batch: PackedBatch, keys: DropoutKeys | None = None) -> Tensor:
         """Hidden states [T, D] that predict the batch's labels, given the true pieces before."""
         return self.decode(batch.target, self.encode(batch.source, keys), batch.source, keys)
-
-
-def _make_table(size: int, architecture: Architecture) -> nn.Embedding:
-    table = nn.Embedding(size, architecture.width)
-    nn.init.normal_(table.weight, std=architecture.width**-0.5)
-    return table
 
 
 def _skipped(rate: float, keys: DropoutKeys | None) -> bool:

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from nmt.neural.kernels.top_pieces import top_pieces
-from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
 from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
-from nmt.neural.search.steps import Steps, rows_at_once
+from nmt.neural.search.rows import rows_at_once
+from nmt.neural.search.steps import begin_steps
 from nmt.recipe.neural import SearchSettings
 from nmt.tokenization.protocol import EOS_ID
 
@@ -27,7 +28,11 @@ DEAD = -np.inf
 
 @torch.inference_mode()
 def beam_search(
-    model: Transformer, sources: Sequence[np.ndarray], settings: SearchSettings, *, nbest: int = 1
+    model: TranslationModel,
+    sources: Sequence[np.ndarray],
+    settings: SearchSettings,
+    *,
+    nbest: int = 1,
 ) -> list[list[FoundPieces]]:
     """The n best translations of each source, best first; at least one of each.
 
@@ -54,7 +59,7 @@ def beam_search(
     room = max(1, rows_at_once(model.output.device) // beam)
     waiting = np.arange(len(sources))
     finished = _Finished(len(sources), nbest)
-    steps = Steps(model, sources, beam=beam)
+    steps = begin_steps(model, sources, beam=beam)
     rows = Hypotheses.of_nothing(waiting[:0], positions)
     while len(rows) or len(waiting):
         free = room - len(np.unique(rows.sentence_R))

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from nmt.neural.kernels.top_pieces import top_pieces
-from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
 from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
-from nmt.neural.search.steps import Steps, rows_at_once
+from nmt.neural.search.rows import rows_at_once
+from nmt.neural.search.steps import begin_steps
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import Sampling
 from nmt.tokenization.protocol import EOS_ID
@@ -24,7 +25,7 @@ from nmt.tokenization.protocol import EOS_ID
 
 @torch.inference_mode()
 def sample(
-    model: Transformer,
+    model: TranslationModel,
     sources: Sequence[np.ndarray],
     settings: SearchSettings,
     sampling: Sampling,
@@ -54,7 +55,7 @@ def sample(
     room = rows_at_once(model.output.device)
     waiting = np.arange(len(sentence_of))
     found: list[list[FoundPieces]] = [[] for _ in sources]
-    steps = Steps(model, sources, beam=count)
+    steps = begin_steps(model, sources, beam=count)
     rows = Hypotheses.of_nothing(waiting[:0], 0)
     while len(rows) or len(waiting):
         free = room - len(rows)

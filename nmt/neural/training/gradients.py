@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nmt.neural.kernels.cross_entropy import smoothed_cross_entropy
 from nmt.neural.kernels.dropout import DropoutKeys
-from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.packed import PackedBatch
 from nmt.neural.training.batches import Update
 from nmt.neural.training.optimizer import FlatParameters
@@ -38,7 +38,11 @@ class GradientWorkers:
     """Computes gradients of updates, on one device or on several cores."""
 
     def __init__(
-        self, model: Transformer, flat: FlatParameters, settings: TrainingSettings, workers: int
+        self,
+        model: TranslationModel,
+        flat: FlatParameters,
+        settings: TrainingSettings,
+        workers: int,
     ) -> None:
         self.settings = settings
         self.device = flat.values.device
@@ -85,7 +89,7 @@ class GradientWorkers:
         return LossSums(torch.stack(losses).sum(), torch.stack(nlls).sum())
 
     def _micro_batch(
-        self, model: Transformer, batch: PackedBatch, seed: tuple[int, ...], loss_scale: float
+        self, model: TranslationModel, batch: PackedBatch, seed: tuple[int, ...], loss_scale: float
     ) -> tuple[Tensor, Tensor]:
         if self.device.type != "cpu":
             # What draws from the device's own generator there must follow from the seed as well.
@@ -100,7 +104,7 @@ class GradientWorkers:
 
 
 def model_loss(
-    model: Transformer,
+    model: TranslationModel,
     batch: PackedBatch,
     settings: TrainingSettings,
     keys: DropoutKeys,

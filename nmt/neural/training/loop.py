@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from nmt.errors import UserError
-from nmt.neural.model.transformer import Transformer
-from nmt.neural.system import TransformerTranslator
+from nmt.neural.model.translation_model import TranslationModel
+from nmt.neural.system import NeuralTranslator
 from nmt.neural.training.batches import BatchStream, Update
 from nmt.neural.training.checkpoint import Best, Checkpoints, Counters
 from nmt.neural.training.finite import LARGEST_LOSS_SCALE, FiniteCheck, ShowPairs
@@ -36,8 +36,8 @@ class Trainer:
 
     def __init__(
         self,
-        model: Transformer,
-        translator: TransformerTranslator,
+        model: TranslationModel,
+        translator: NeuralTranslator,
         stream: BatchStream,
         validator: Validator,
         settings: TrainingSettings,

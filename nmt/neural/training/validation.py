@@ -11,7 +11,7 @@ from nmt.errors import UserError
 from nmt.evaluation.scorer import Scorer
 from nmt.neural.kernels.cross_entropy import smoothed_cross_entropy
 from nmt.neural.packed import PackedBatch, pack_batch
-from nmt.neural.system import TransformerTranslator
+from nmt.neural.system import NeuralTranslator
 from nmt.neural.training.packing import BatchShape, choose_room, pack_pairs
 from nmt.recipe.neural import TrainingSettings
 
@@ -71,7 +71,7 @@ class Validator:
             for batch in pack_pairs(source_lengths, target_lengths, source_room, target_room)
         ]
 
-    def loss(self, translator: TransformerTranslator) -> tuple[float, float]:
+    def loss(self, translator: NeuralTranslator) -> tuple[float, float]:
         """Smoothed cross-entropy and negative log-likelihood a target piece, without dropout."""
         model = translator.model
 
@@ -88,7 +88,7 @@ class Validator:
         pieces = sum(batch.num_target_pieces for batch in self._batches)
         return sum(loss for loss, _ in sums) / pieces, sum(nll for _, nll in sums) / pieces
 
-    def scores(self, translator: TransformerTranslator) -> dict[str, float]:
+    def scores(self, translator: NeuralTranslator) -> dict[str, float]:
         """BLEU and chrF of the model's translations of the source text."""
         hypotheses = [translation.text for translation in translator.translate(self._sources)]
         return {str(name): value for name, value in self._scorer.scores(hypotheses).items()}

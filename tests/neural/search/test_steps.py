@@ -11,8 +11,10 @@ import torch
 from nmt.neural.model.attention import CrossAttention
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.packed import pack, pack_source
-from nmt.neural.search import steps
-from nmt.neural.search.steps import Steps
+from nmt.neural.search import rows as search_rows
+from nmt.neural.search import transformer_steps
+from nmt.neural.search.steps import begin_steps
+from nmt.neural.search.transformer_steps import TransformerSteps
 from nmt.tokenization.protocol import BOS_ID
 from tests.neural.models import make_model, next_log_probabilities, random_rows
 
@@ -37,7 +39,7 @@ def walk(
     """Go on from random rows with random pieces, some rows ending, new ones beginning; compare."""
     generator = np.random.default_rng(5)
     sources = random_rows(lengths)
-    state = Steps(model, sources, beam=beam)
+    state = begin_steps(model, sources, beam=beam)
     sentences = generator.integers(0, len(sources), rows)
     parents = np.full(rows, -1)
     pieces = np.full(rows, BOS_ID)
@@ -83,14 +85,14 @@ def test_up_to_the_last_position() -> None:
 @pytest.mark.parametrize("room", [1, 2, 5])
 def test_more_steps_than_there_is_room_for(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no longer read is thrown out, again and again; what is read stays right."""
-    monkeypatch.setattr(steps, "_ROOM", room)
+    monkeypatch.setattr(transformer_steps, "_ROOM", room)
     walk(make_model(dtype=torch.float64), [3, 4, 2], 33, 20, 1e-12)
 
 
 @torch.no_grad()
 def test_memory_does_not_grow_with_the_number_of_steps() -> None:
     """Rows that say four pieces each, and then make room for others, for ever."""
-    state = Steps(make_model(), random_rows([3]), beam=40)
+    state = TransformerSteps(make_model(), random_rows([3]), beam=40)
     before = [len(cache) for cache in state._caches]
     rows = np.arange(40)
     for step in range(200):
@@ -108,7 +110,7 @@ def test_more_rows_than_are_computed_at_once() -> None:
 
 @torch.no_grad()
 def test_sources_that_are_encoded_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "rows_at_once", lambda device: 10)
+    monkeypatch.setattr(search_rows, "rows_at_once", lambda device: 10)
     walk(make_model(dtype=torch.float64), [3, 4, 25, 9, 1, 1, 1, 7], 16, 3, 1e-12)
 
 
@@ -117,7 +119,7 @@ def test_attention_weights_are_those_of_the_last_layer() -> None:
     """Against softmax(q k) of what flows into the last cross-attention of a full decoding."""
     model = make_model(dtype=torch.float64)
     sources, target = random_rows([3, 6]), [7, 5, 9]
-    state = Steps(model, sources, beam=1)
+    state = begin_steps(model, sources, beam=1)
     rows = np.arange(2)
     for step, piece in enumerate([BOS_ID, *target]):
         parents = rows if step else np.array([-1, -1])

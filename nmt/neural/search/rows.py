@@ -1,0 +1,65 @@
+"""Rows of hypotheses and positions of sources, in numbers that suit the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from nmt.neural.packed import Packed, pack_source
+
+_MULTIPLE = 32
+"""Rows are computed in multiples of this.
+
+Processor libraries compile code for each new shape, and for very few rows take another path, whose
+results differ in the last digit: a sentence's translation would depend on its batch.
+"""
+
+
+def rows_at_once(device: torch.device) -> int:
+    """Rows that are best computed at once.
+
+    On a processor core, as many as matrix products need to be quick; the logits of more would
+    leave its cache.
+    """
+    return 320 if device.type == "cpu" else 4096
+
+
+def round_up(rows: int) -> int:
+    """So many rows, and those that fill up the last multiple."""
+    return -(-rows // _MULTIPLE) * _MULTIPLE
+
+
+def filled_up(rows: int) -> np.ndarray:
+    """Numbers of rows, and of the first again to fill up the last multiple; nobody reads that."""
+    numbers = np.arange(round_up(rows))
+    numbers[rows:] = 0
+    return numbers
+
+
+def source_bounds(sources: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each source, its end included, begins and ends when all lie end to end."""
+    lengths = np.array([len(source) + 1 for source in sources])
+    ends = np.cumsum(lengths)
+    return ends - lengths, ends
+
+
+def packed_sources(
+    sources: Sequence[np.ndarray], device: torch.device
+) -> Iterator[tuple[Packed, int]]:
+    """Sources in order, packed in batches that are best encoded at once; and pieces of each."""
+    for batch in _batches(sources, rows_at_once(device)):
+        pieces = sum(len(source) + 1 for source in batch)
+        yield pack_source(batch, round_up(pieces)).to(device), pieces
+
+
+def _batches(sources: Sequence[np.ndarray], positions: int) -> Iterator[Sequence[np.ndarray]]:
+    """Sources in order, in batches of so many positions (or a single longer one)."""
+    begin, used = 0, 0
+    for number, source in enumerate(sources):
+        if number > begin and used + len(source) + 1 > positions:
+            yield sources[begin:number]
+            begin, used = number, 0
+        used += len(source) + 1
+    yield sources[begin:]
