@@ -20,6 +20,8 @@ class PhraseBasedSettings(Settings):
     """A phrase-based system."""
     truecase: bool = True
     """Write the first word of a sentence in its most frequent form within sentences."""
+    split_compounds: bool = False
+    """Split rare source words into frequent ones, such as German compounds (Koehn and Knight)."""
     alignment: AlignmentSettings = AlignmentSettings()
     """How words are aligned."""
     phrases: PhraseSettings = PhraseSettings()

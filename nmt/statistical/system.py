@@ -14,6 +14,7 @@ from nmt.errors import UserError
 from nmt.machine import available_cores
 from nmt.model_folder import ModelFolder
 from nmt.search_options import SearchOptions
+from nmt.statistical.compounds import CompoundSplitter
 from nmt.statistical.features import NAMES
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.table import PhraseTable
@@ -28,6 +29,7 @@ from nmt.translator import Hypothesis, Translator
 
 TOKENIZER: Final = "tokenizer"
 PHRASES: Final = "phrases"
+COMPOUNDS: Final = "compounds.json"
 LANGUAGE_MODEL: Final = "language-model"
 WEIGHTS: Final = "weights.json"
 
@@ -142,6 +144,10 @@ def load_phrase_based(folder: ModelFolder) -> PhraseBasedTranslator:
         settings = PhraseSearchSettings.model_validate(folder.settings["search"])
         stored = json.loads(folder.file(WEIGHTS).read_text(encoding="utf-8"))
         weights = np.array([stored[name] for name in NAMES], np.float64)
+        splitter = None
+        if COMPOUNDS in folder.files:
+            counts = json.loads(folder.file(COMPOUNDS).read_text(encoding="utf-8"))
+            splitter = CompoundSplitter(counts)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise UserError(
             "the settings or weights are not those of a phrase-based system of this version",
@@ -157,7 +163,7 @@ def load_phrase_based(folder: ModelFolder) -> PhraseBasedTranslator:
     phrases = PhraseTable.open(folder.path / PHRASES)
     language_model = LanguageModel.open(folder.path / LANGUAGE_MODEL)
     return PhraseBasedTranslator(
-        Words.of(tokenizers.source),
+        Words.of(tokenizers.source, splitter),
         Words.of(tokenizers.target),
         Decoder(
             phrases.arrays, language_model.tables, language_model.begin_state, weights, settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from nmt.corpus import PieceRows, TextPairs, tokenize_pairs
 from nmt.corpus.npy import NpyWriter
 from nmt.files import build_once
+from nmt.statistical.compounds import CompoundSplitter
 from nmt.statistical.sentences import Bitext, Sentences
-from nmt.statistical.vocabulary import FIRST_WORD, Vocabulary
+from nmt.statistical.vocabulary import FIRST_WORD, UNKNOWN, Vocabulary
 from nmt.tokenization import TokenizerPair
 from nmt.tokenization.words import FIRST_WORD_ID, SPELLING_END_ID, WordTokenizer
 
@@ -28,16 +30,22 @@ class Words:
 
     tokenizer: WordTokenizer
     vocabulary: Vocabulary
-    """The words of the tokenizer, in its order."""
+    """The words of the tokenizer, in its order, or the parts that compounds are split into."""
+    splitter: CompoundSplitter | None = None
+    """Splits compounds, if they are to be."""
 
     @classmethod
-    def of(cls, tokenizer: WordTokenizer) -> Words:
+    def of(cls, tokenizer: WordTokenizer, splitter: CompoundSplitter | None = None) -> Words:
         """The words that a tokenizer has learned."""
-        return cls(tokenizer, Vocabulary(tokenizer.words))
+        words = Vocabulary(tokenizer.words)
+        return cls(tokenizer, words if splitter is None else split_words(splitter)[0], splitter)
 
     def encode(self, lines: Sequence[str]) -> tuple[list[list[str]], Sentences]:
         """The words of each line, and their ids."""
         words = [self.tokenizer.tokenize(line) for line in lines]
+        if self.splitter is not None:
+            split = self.splitter.split
+            words = [[part for word in line for part in split(word)] for line in words]
         return words, self.vocabulary.encode(words)
 
 
@@ -67,6 +75,41 @@ def encode_pairs(
 
     folder = build_once(cache, "words", inputs, build)
     return Bitext(Sentences.open(folder, "source"), Sentences.open(folder, "target"))
+
+
+def count_words(sentences: Sentences, vocabulary: Vocabulary) -> dict[str, int]:
+    """How often each word of a vocabulary occurs, in the vocabulary's order."""
+    counts = np.bincount(sentences.words, minlength=len(vocabulary))[FIRST_WORD:]
+    return dict(zip(vocabulary.words, counts.tolist(), strict=True))
+
+
+def split_words(splitter: CompoundSplitter) -> tuple[Vocabulary, list[list[str]]]:
+    """The parts of all words whose counts a splitter has, the frequent ones first.
+
+    Also returns the parts of each of these words, in the order of the counts.
+    """
+    parts_of_word = [splitter.split(word) for word in splitter.counts]
+    counts: Counter[str] = Counter()
+    for parts, count in zip(parts_of_word, splitter.counts.values(), strict=True):
+        for part in parts:
+            counts[part] += count
+    ranked = sorted(counts, key=lambda part: (-counts[part], part))
+    return Vocabulary(ranked), parts_of_word
+
+
+def split_sentences(sentences: Sentences, splitter: CompoundSplitter) -> Sentences:
+    """Sentences of the words whose counts a splitter has, with their compounds split."""
+    vocabulary, parts_of_word = split_words(splitter)
+    rows = [[UNKNOWN]] * FIRST_WORD + [[vocabulary.id(p) for p in parts] for parts in parts_of_word]
+    parts = Sentences.of_lengths(
+        np.array([number for row in rows for number in row], np.int32),
+        np.array([len(row) for row in rows], np.int64),
+    )
+    begins, lengths = parts.offsets[sentences.words], np.diff(parts.offsets)[sentences.words]
+    ends = np.cumsum(lengths)
+    places = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - begins, lengths)
+    offsets = np.concatenate((np.zeros(1, np.int64), ends))[sentences.offsets]
+    return Sentences(parts.words[places], offsets)
 
 
 def _write_sentences(rows: PieceRows, folder: Path, name: str) -> None:

@@ -16,19 +16,27 @@ import numpy as np
 from nmt.corpus import PreparedCorpus
 from nmt.differences import differences
 from nmt.errors import UserError
-from nmt.files import hash_value, write_json
+from nmt.files import build_once, hash_value, write_json
 from nmt.machine import available_cores, cores_in_words, describe_machine
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.recipe import PhraseBasedSettings, Recipe
 from nmt.stages import Cost, Meter, run_stage
 from nmt.statistical.alignment.training import align_bitext
+from nmt.statistical.compounds import CompoundSplitter
 from nmt.statistical.features import FIRST_WEIGHTS
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.table import PhraseTable
 from nmt.statistical.search.decoder import Decoder
-from nmt.statistical.sentences import Alignments, Bitext
-from nmt.statistical.system import LANGUAGE_MODEL, PHRASES, TOKENIZER, WEIGHTS, weights_by_name
-from nmt.statistical.text import Words, encode_pairs
+from nmt.statistical.sentences import Alignments, Bitext, Sentences
+from nmt.statistical.system import (
+    COMPOUNDS,
+    LANGUAGE_MODEL,
+    PHRASES,
+    TOKENIZER,
+    WEIGHTS,
+    weights_by_name,
+)
+from nmt.statistical.text import Words, count_words, encode_pairs, split_sentences
 from nmt.statistical.tuning.nbest import NBest, encode_all_words
 from nmt.statistical.tuning.tune import TuningResult, tune
 from nmt.tokenization import TokenizerPair, learn_tokenizers
@@ -81,6 +89,7 @@ def train_phrase_based(
     text_inputs = {
         "text": corpus.train.content_hash,
         "tokenizers": languages.tokenizers.content_hash,
+        "split_compounds": system.split_compounds,
     }
     bitext, (source, target) = languages.bitext, (languages.source, languages.target)
 
@@ -127,6 +136,8 @@ def train_phrase_based(
 
     def fill(staging: Path) -> None:
         languages.tokenizers.save(staging / TOKENIZER)
+        if source.splitter is not None:
+            write_json(staging / COMPOUNDS, source.splitter.counts)
         _copy(phrases, staging / PHRASES)
         _copy(language_model, staging / LANGUAGE_MODEL)
         write_json(staging / WEIGHTS, weights_by_name(tuned.weights))
@@ -200,7 +211,22 @@ def _learn_words(
     bitext = encode_pairs(corpus.train, tokenizers, cache=cache, workers=workers)
     assert isinstance(tokenizers.source, WordTokenizer)
     assert isinstance(tokenizers.target, WordTokenizer)
-    return _Languages(tokenizers, Words.of(tokenizers.source), Words.of(tokenizers.target), bitext)
+    source, target = Words.of(tokenizers.source), Words.of(tokenizers.target)
+    if system.split_compounds:
+        splitter = CompoundSplitter(count_words(bitext.source, source.vocabulary))
+        source = Words.of(tokenizers.source, splitter)
+
+        def split(folder: Path) -> None:
+            split_sentences(bitext.source, splitter).save(folder, "source")
+
+        inputs = {
+            "version": _VERSION,
+            "text": corpus.train.content_hash,
+            "tokenizers": tokenizers.content_hash,
+        }
+        folder = build_once(cache, "compounds", inputs, split)
+        bitext = Bitext(Sentences.open(folder, "source"), bitext.target)
+    return _Languages(tokenizers, source, target, bitext)
 
 
 def _tune(

@@ -177,6 +177,18 @@ def test_what_it_cannot_do_is_refused(
         translator.translate("The cat.", **options)  # type: ignore[arg-type]
 
 
+def test_compounds_are_split_in_training_and_in_translation(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    for name in ("train.en", "valid.en"):
+        text = (tmp_path / name).read_text("utf-8").replace("lamp door", "lampdoor")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    train_in(tmp_path, "systems.phrases.split_compounds=true")
+    translator = nmt.load(tmp_path / "runs" / "small" / "phrases")
+    (found,) = translator.translate("The old streetlamp sees.", explain=True)
+    assert found.text == "Die alte Straße Lampe sieht."
+    assert "streetlamp" not in str(found.alternatives[0].explanations[0])
+
+
 def test_any_number_of_workers_gives_the_same(once: Path, translator: Translator) -> None:
     assert isinstance(translator, PhraseBasedTranslator)
     lines = (once / "train.en").read_text("utf-8").splitlines()[:40]
