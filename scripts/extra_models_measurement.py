@@ -1,7 +1,7 @@
 """The models that `try_extra_models.py` tries: each gives every hypothesis one number or two.
 
-Word classes by the exchange algorithm, n-grams of classes, n-grams of translation operations, and
-IBM Model 1 in both directions.
+Word classes by the exchange algorithm, n-grams of classes, and IBM Model 1 in both directions; those
+of translation operations are in `extra_models_operations.py`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,8 @@ from nmt.statistical.search.results import COPIED_ENTRY, NBest
 from nmt.statistical.sentences import Alignments, Bitext, Sentences
 from nmt.statistical.vocabulary import FIRST_WORD, UNKNOWN, Vocabulary
 
-_BLOCK: Final = 50_000
-"""Hypotheses that are turned into operations at once."""
-_GAP: Final = 1
-"""Operation: leave the next source word, to come back to it."""
-_FORWARD: Final = 2
-"""Operation: go on behind the last source word that was translated."""
-_BACK: Final = 3
-"""Operation: go back to the last gap; the next number, to the one before, and so on."""
-_MAX_BACK: Final = 6
-_NOTHING: Final = (1 << 31) - 1
-"""Between the source and the target words of a unit."""
-_UNIT: Final = np.uint64(1 << 63)
-"""Set in the keys of units, and not in those of the other operations."""
+_LIKE_FREQUENT: Final = 200
+"""Words next to each other, by frequency, that count as about as frequent."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +98,11 @@ def estimate_ngrams(sentences: Sentences, num_ids: int, order: int) -> LanguageM
 class ClassNgrams:
     """ln p of the classes of a hypothesis' words."""
 
-    def __init__(self, target: Sentences, num_words: int, num_classes: int, order: int) -> None:
-        """Learn the classes of a text's words, and the n-grams of classes."""
-        classes = learn_classes(target, num_words, num_classes)
+    def __init__(self, target: Sentences, classes: NDArray[np.int32], order: int) -> None:
+        """Learn the n-grams of the classes [V] of a text's words."""
         self._id_of_word = np.where(classes < 0, UNKNOWN, classes + FIRST_WORD).astype(np.int32)
-        self._model = estimate_ngrams(self._classes(target), num_classes + FIRST_WORD, order)
+        num_ids = int(classes.max()) + 1 + FIRST_WORD
+        self._model = estimate_ngrams(self._classes(target), num_ids, order)
 
     def score(self, hypotheses: Sentences) -> NDArray[np.float64]:
         """[H] A word that is copied has no class: it is unknown."""
@@ -123,6 +112,20 @@ class ClassNgrams:
         known = text.words < len(self._id_of_word)
         words = np.where(known, text.words, UNKNOWN)
         return Sentences(self._id_of_word[words], np.array(text.offsets, np.int64))
+
+
+def shuffle_classes(classes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Classes that mean nothing: each word's class goes to a word about as frequent.
+
+    Ids are in the order of frequency.
+    """
+    rng = np.random.default_rng(1)
+    shuffled = classes.copy()
+    words = np.flatnonzero(classes >= 0)
+    for first in range(0, len(words), _LIKE_FREQUENT):
+        block = words[first : first + _LIKE_FREQUENT]
+        shuffled[block] = rng.permutation(classes[block])
+    return shuffled
 
 
 def learn_classes(
@@ -239,184 +242,6 @@ def _move(
             mirrored[d, c] += sign * after[d]
     pairs[c, c] += sign * itself
     mirrored[c, c] += sign * itself
-
-
-class OperationNgrams:
-    """ln p of the operations that make source and hypothesis (Durrani, Schmid and Fraser 2011).
-
-    A unit is a connected component of the word alignment. The units are made in the order of the
-    hypothesis; where the source words of the next do not follow those of the last, gaps and jumps
-    come between them. A source word without a link is made right after the word before it.
-    """
-
-    def __init__(self, bitext: Bitext, links: Links, order: int, *, jumps: bool = True) -> None:
-        """Learn from aligned pairs; without ``jumps``, units alone (Marino et al. 2006)."""
-        self._jumps = jumps
-        sentences = np.arange(len(bitext))
-        parts = list(self._operations(bitext.source, sentences, bitext.target, links))
-        self._keys = np.unique(np.concatenate([keys for keys, _ in parts]))
-        text = Sentences.of_lengths(
-            np.concatenate([self._ids(keys) for keys, _ in parts]),
-            np.concatenate([lengths for _, lengths in parts]),
-        )
-        self.num_ids = len(self._keys) + FIRST_WORD
-        self._model = estimate_ngrams(text, self.num_ids, order)
-
-    def score(
-        self, source: Sentences, sentence: NDArray[np.int64], hypotheses: Sentences, links: Links
-    ) -> NDArray[np.float64]:
-        """[H] ``sentence`` [H] says of which source sentence each is a translation."""
-        parts = self._operations(source, sentence, hypotheses, links)
-        return np.concatenate(
-            [
-                self._model.score(Sentences.of_lengths(self._ids(keys), lengths))
-                for keys, lengths in parts
-            ]
-        )
-
-    def _operations(
-        self, source: Sentences, sentence: NDArray[np.int64], target: Sentences, links: Links
-    ) -> Any:
-        """Keys of operations and their number in each hypothesis, block by block."""
-        source_words, source_offsets = np.array(source.words), np.array(source.offsets)
-        words, offsets = np.array(target.words), np.array(target.offsets)
-        for first in range(0, len(target), _BLOCK):
-            last = min(first + _BLOCK, len(target))
-            yield make_operations(
-                source_words, source_offsets, sentence, words, offsets,
-                links.source, links.target, links.offsets, first, last, self._jumps,
-            )  # fmt: skip
-
-    def _ids(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        known = self._keys[places] == keys
-        return np.where(known, places + FIRST_WORD, UNKNOWN).astype(np.int32)
-
-
-@njit(inline="always")
-def _mixed(key: Any, value: Any) -> Any:
-    key = (key ^ np.uint64(value)) * np.uint64(0x9E3779B97F4A7C15)
-    return key ^ (key >> np.uint64(32))
-
-
-@njit(inline="always")
-def _root(parents: Any, node: int) -> int:
-    while parents[node] != node:
-        node = parents[node]
-    return node
-
-
-@njit(nogil=True)
-def make_operations(
-    source_words: Any,
-    source_offsets: Any,
-    sentence: Any,
-    words: Any,
-    offsets: Any,
-    link_source: Any,
-    link_target: Any,
-    link_offsets: Any,
-    first: int,
-    last: int,
-    jumps: bool,
-) -> Any:
-    """Keys of the operations of hypotheses ``first`` to ``last``, end to end, and their numbers."""
-    bound = 0
-    for h in range(first, last):
-        s = sentence[h]
-        bound += 4 * (offsets[h + 1] - offsets[h] + source_offsets[s + 1] - source_offsets[s] + 1)
-    keys, lengths = np.empty(bound, np.uint64), np.empty(last - first, np.int64)
-    count = 0
-    for h in range(first, last):
-        begin = count
-        source = source_words[source_offsets[sentence[h]] : source_offsets[sentence[h] + 1]]
-        target = words[offsets[h] : offsets[h + 1]]
-        num_source, num_target = len(source), len(target)
-        parents = np.arange(num_source + num_target)
-        linked = np.zeros(num_source + num_target, np.bool_)
-        for k in range(link_offsets[h], link_offsets[h + 1]):
-            a, b = link_source[k], num_source + link_target[k]
-            linked[a] = linked[b] = True
-            a, b = _root(parents, a), _root(parents, b)
-            parents[max(a, b)] = min(a, b)  # so a root is the first source word of its unit
-        covered = np.zeros(num_source + 1, np.bool_)
-        here, front = 0, 0
-        for step in range(num_target + 1):
-            # The words without a link that follow the source word made last.
-            while here < num_source and not covered[here] and not linked[here]:
-                keys[count] = _mixed(_mixed(np.uint64(1), source[here]), _NOTHING) | _UNIT
-                count += 1
-                covered[here] = True
-                here += 1
-                front = max(front, here)
-            if step == num_target:
-                break
-            node = num_source + step
-            if not linked[node]:
-                keys[count] = _mixed(_mixed(np.uint64(1), _NOTHING), target[step]) | _UNIT
-                count += 1
-                continue
-            root = _root(parents, node)
-            if covered[root]:
-                continue
-            if jumps:
-                count = _jump(keys, count, covered, here, root, front)
-            key = np.uint64(1)
-            end = root
-            for i in range(root, num_source):
-                if _root(parents, i) == root:
-                    key = _mixed(key, source[i])
-                    covered[i] = True
-                    front = max(front, i + 1)
-                    end = i + 1 if end == i else end
-            here = end
-            key = _mixed(key, _NOTHING)
-            for j in range(step, num_target):
-                if _root(parents, num_source + j) == root:
-                    key = _mixed(key, target[j])
-            keys[count] = key | _UNIT
-            count += 1
-        for i in range(num_source):
-            if not covered[i]:
-                keys[count] = _mixed(_mixed(np.uint64(1), source[i]), _NOTHING) | _UNIT
-                count += 1
-        lengths[h - first] = count - begin
-    return keys[:count].copy(), lengths
-
-
-@njit(nogil=True)
-def _jump(keys: Any, count: int, covered: Any, here: int, there: int, front: int) -> int:
-    """Write the operations that lead from one source word to another; return how many there are."""
-    if here == there:
-        return count
-    if there >= front:
-        if here != front:
-            if not covered[here]:
-                keys[count] = _GAP
-                count += 1
-            keys[count] = _FORWARD
-            count += 1
-        if there > front:
-            keys[count] = _GAP
-            count += 1
-        return count
-    start = there
-    while start > 0 and not covered[start - 1]:
-        start -= 1
-    if here != start:
-        if here < front and not covered[here]:
-            keys[count] = _GAP
-            count += 1
-        later_gaps = 0
-        for i in range(there + 1, front):
-            if not covered[i] and covered[i - 1]:
-                later_gaps += 1
-        keys[count] = _BACK + min(later_gaps, _MAX_BACK)
-        count += 1
-    if there > start:
-        keys[count] = _GAP
-        count += 1
-    return count
 
 
 class Model1:

@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,11 @@ from scripts.extra_models_measurement import (
     ClassNgrams,
     Links,
     Model1,
-    OperationNgrams,
     estimate_ngrams,
+    learn_classes,
+    shuffle_classes,
 )
+from scripts.extra_models_operations import OperationNgrams
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = "phrase-based"
@@ -80,19 +83,26 @@ PASSES = 15
 FITS = 2
 """Runs of MIRA, each from where the last ended."""
 SEEDS = (1, 2, 3)
-CLASSES = (50, 200, 600)
+CLASS_MODELS = ((50, 7), (100, 5), (200, 3), (200, 4), (200, 5), (200, 7), (400, 5), (600, 7))
+"""Number of classes, order."""
+CHOSEN = "classes_200_5"
+MODEL1 = ("model1_direct", "model1_inverse")
 VARIANTS = {
-    **{f"{n} classes, order 7": (f"classes_{n}",) for n in CLASSES},
+    **{f"{n} classes, order {order}": (f"classes_{n}_{order}",) for n, order in CLASS_MODELS},
+    "200 classes shuffled, order 5": ("shuffled_200_5",),
     "operations, order 5": ("operations",),
     "units without jumps, order 5": ("units",),
-    "IBM Model 1, both directions": ("model1_direct", "model1_inverse"),
+    "IBM Model 1, both directions": MODEL1,
     "language model, order 6": ("language_model_6",),
-    "200 classes and operations": ("classes_200", "operations"),
-    "200 classes, operations, Model 1": (
-        "classes_200", "operations", "model1_direct", "model1_inverse",
-    ),
-}  # fmt: skip
+    "200 classes and operations": (CHOSEN, "operations"),
+    "200 classes and Model 1": (CHOSEN, *MODEL1),
+}
 """The features of each trial, besides the system's own."""
+OVER = {
+    "200 classes and operations": "200 classes, order 5",
+    "200 classes and Model 1": "200 classes, order 5",
+}
+"""What a trial is compared with to be decided, where that is not the system alone."""
 
 Floats = NDArray[np.float64]
 Scorers = dict[str, Callable[["Pool"], Floats]]
@@ -262,9 +272,7 @@ def measure(name: str, data: Path) -> dict[str, Any]:
                 key: pool.features.shape[1] / len(pool.source) for key, pool in pools.items()
             },
             "oracle_bleu": {key: _oracle(pool) for key, pool in pools.items()},
-            "decoded_bleu": {
-                "valid": tuned.best.bleu if tuned.best else None,
-            },
+            "decoded_bleu": {"valid": tuned.best.bleu if tuned.best else None},
             "costs": costs,
             "trials": trials,
             "load": meter.load().to_json(),
@@ -284,8 +292,13 @@ def _train_models(
         costs[name] = {"train_seconds": time.process_time() - began}
         _say(f"{name}: {costs[name]['train_seconds']:.1f} s")
 
-    def classes(number: int) -> Callable[[Pool], Floats]:
-        model = ClassNgrams(bitext.target, num_target_words, number, 7)
+    learned: dict[int, NDArray[np.int32]] = {}
+
+    def classes(number: int, order: int, *, shuffled: bool = False) -> Callable[[Pool], Floats]:
+        if number not in learned:
+            learned[number] = learn_classes(bitext.target, num_target_words, number)
+        found = shuffle_classes(learned[number]) if shuffled else learned[number]
+        model = ClassNgrams(bitext.target, found, order)
         return lambda pool: model.score(pool.hypotheses)
 
     def operations(jumps: bool) -> Callable[[Pool], Floats]:
@@ -308,8 +321,10 @@ def _train_models(
             direction
         ]
 
-    for number in CLASSES:
-        timed(f"classes_{number}", lambda number=number: classes(number))  # type: ignore[misc]
+    for number, order in CLASS_MODELS:
+        # Where the classes are learned already, only the n-grams are.
+        timed(f"classes_{number}_{order}", partial(classes, number, order))
+    timed("shuffled_200_5", partial(classes, 200, 5, shuffled=True))
     timed("operations", lambda: operations(True))
     timed("units", lambda: operations(False))
     timed("model1_direct", lambda: model1(0))
@@ -347,7 +362,7 @@ def try_models(
             rows["lists"].append(whole.bleu(weights))
             rows["valid"].append(float(corpus_bleu(sums)))
             rows["test"].append(test_problem.bleu(weights))
-            rows["weights"].append(weights.tolist())
+            rows["weights"].append(weights.round(4).tolist())
         trials[trial] = {"features": [*features], **rows}
         _say(f"{trial}: " + ", ".join(
             f"{key} {statistics.mean(rows[key]):.2f}" for key in ("lists", "valid", "test")
@@ -379,19 +394,31 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def gains(corpus: dict[str, Any], trial: str, key: str) -> list[float]:
-    """BLEU more than without the trial's features, seed by seed."""
-    rows, plain = corpus["trials"][trial][key], corpus["trials"]["none"][key]
+def gains(corpus: dict[str, Any], trial: str, key: str, over: str = "none") -> list[float]:
+    """BLEU more than another trial has, seed by seed."""
+    rows, plain = corpus["trials"][trial][key], corpus["trials"][over][key]
     return [a - b for a, b in zip(rows, plain, strict=True)]
 
 
 def decide(corpora: dict[str, Any]) -> dict[str, Any]:
-    """For each trial the mean gain on each validation set, and whether it earns its place."""
+    """For each trial whether it earns its place, by the mean gain over seeds and directions.
+
+    A corpus counts once, whatever its directions. The validation sets decide; the test sets
+    confirm or do not. What goes on top of classes has to earn its place beside them.
+    """
     decisions = {}
     for trial in VARIANTS:
-        means = {name: statistics.mean(gains(row, trial, "valid")) for name, row in corpora.items()}
-        enough = [name for name, mean in means.items() if mean >= BAR]
-        decisions[trial] = {"gain": means, "earned_on": enough, "taken": len(enough) >= 2}
+        over = OVER.get(trial, "none")
+        means: dict[str, dict[str, float]] = {}
+        for key in ("valid", "test"):
+            found: dict[str, list[float]] = {}
+            for name, corpus in corpora.items():
+                found.setdefault(CORPORA[name][1], []).extend(gains(corpus, trial, key, over))
+            means[key] = {folder: statistics.mean(values) for folder, values in found.items()}
+        enough = {key: sum(mean >= BAR for mean in means[key].values()) >= 2 for key in means}
+        decisions[trial] = {
+            "over": over, "gain": means, "earned": enough["valid"], "confirmed": enough["test"],
+        }  # fmt: skip
     return decisions
 
 
@@ -412,9 +439,20 @@ def table(result: dict[str, Any]) -> str:
             f"{name}, {corpus['pairs']:,} pairs; {sizes['valid']:.0f} hypotheses a sentence\n"
             + format_table(["features besides the system's", "other half", "test set"], lines)
         )
-    taken = [trial for trial, found in result["decisions"].items() if found["taken"]]
-    parts.append(f"at least {BAR} BLEU on two corpora: {', '.join(taken) or 'none'}")
+    lines = []
+    for trial, found in result["decisions"].items():
+        cells = [trial if found["over"] == "none" else f"{trial} (over {found['over']})"]
+        for key in ("valid", "test"):
+            cells.append("  ".join(f"{mean:+.2f}" for mean in found["gain"][key].values()))
+        lines.append([*cells, *("yes" if found[key] else "no" for key in ("earned", "confirmed"))])
+    folders = ", ".join(next(iter(result["decisions"].values()))["gain"]["valid"])
+    head = ["mean gain", "other half", "test set", "earned", "confirmed"]
+    parts.append(
+        f"{folders}; earned: at least {BAR} BLEU on two corpora; confirmed: on the test sets too\n"
+        + format_table(head, lines)
+    )
     last = list(result["corpora"].values())[-1]
+    parts.append("(the load bears on seconds in the JSON, not on BLEU)")
     parts.append("\n".join(describe({"machine": result["machine"], "load": last["load"]})))
     return "\n\n".join(parts)
 
@@ -428,7 +466,8 @@ def main() -> None:
     parser.add_argument("--show", type=Path, help="print a result that is there")
     arguments = parser.parse_args()
     if arguments.show:
-        print(table(json.loads(arguments.show.read_text(encoding="utf-8"))))
+        shown = json.loads(arguments.show.read_text(encoding="utf-8"))
+        print(table({**shown, "decisions": decide(shown["corpora"])}))
         return
     corpora: dict[str, Any] = {}
     if arguments.output.is_file():
