@@ -1,7 +1,7 @@
 """The models that `try_extra_models.py` tries: each gives every hypothesis one number or two.
 
-Word classes by the exchange algorithm, n-grams of classes, and IBM Model 1 in both directions; those
-of translation operations are in `extra_models_operations.py`.
+Word classes by the exchange algorithm, n-grams of classes, and IBM Model 1 in both directions; the
+n-grams of translation operations are in `extra_models_operations.py`.
 """
 
 from __future__ import annotations
