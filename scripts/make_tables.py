@@ -9,6 +9,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
+PAGES = ("README.md", "docs/large-corpora.md")
+
 TRAINING_RATE = "target_pieces_per_cpu_second"
 
 
@@ -134,6 +136,8 @@ def fill(text: str, tables: dict[str, list[str]]) -> str:
     """``text`` with the lines between ``<!-- table: NAME -->`` and its end replaced."""
     for name, lines in tables.items():
         begin, end = f"<!-- table: {name} -->", "<!-- end of table -->"
+        if begin not in text:
+            continue
         before, rest = text.split(begin, 1)
         _, after = rest.split(end, 1)
         body = "\n".join(lines).strip()
@@ -141,16 +145,55 @@ def fill(text: str, tables: dict[str, list[str]]) -> str:
     return text
 
 
-def make(root: Path) -> str:
-    """The README with its tables made anew."""
-    readme = (root / "README.md").read_text(encoding="utf-8")
+def scale_table(folder: Path) -> list[str]:
+    """What training a phrase-based system costs, by pairs, and what a further million would."""
+    path = folder / "bench_phrase_scale.json"
+    if not path.exists():
+        return []
+    result = json.loads(path.read_text(encoding="utf-8"))
+    rows = result["rows"]
+    stages = list(rows[0]["stages"])
+    lines = [
+        f"| corpus | pairs | {' | '.join(stages)} | processor s | peak MB | model MB |",
+        "|---" * (len(stages) + 5) + "|",
+    ]
+    for name in dict.fromkeys(row["corpus"] for row in rows):
+        of_corpus = [row for row in rows if row["corpus"] == name]
+        for row in of_corpus:
+            seconds = [f"{row['stages'][stage]:.1f}" for stage in stages]
+            lines.append(
+                f"| {name} | {row['pairs']:,} | {' | '.join(seconds)} | {row['cpu_seconds']:.1f} "
+                f"| {row['peak_megabytes']:.0f} | {row['model_megabytes']:.0f} |"
+            )
+        before, last = of_corpus[-2:]
+        millions = (last["pairs"] - before["pairs"]) / 1e6
+        further = [
+            (last[key] - before[key]) / millions
+            for key in ("cpu_seconds", "peak_megabytes", "model_megabytes")
+        ]
+        cells = " | ".join(f"{value:,.0f}" for value in further)
+        lines.append(f"| a further million pairs of these |{' |' * len(stages)} | {cells} |")
+    machine, others = result["machine"], 100 * result["load"]["others"]
+    lines += [
+        "",
+        f"One core of {machine['processor']}; other processes used {others:.0f} % of the machine "
+        "meanwhile.",
+    ]
+    return lines
+
+
+def make(root: Path, page: str = "README.md") -> str:
+    """A page with its tables made anew."""
+    text = (root / page).read_text(encoding="utf-8")
     tables = {
         "results": results_table(root / "recipes" / "results"),
         "phrase-based": phrase_based_table(root / "scripts" / "results"),
         "speed": speed_table(root / "scripts" / "results"),
+        "scale": scale_table(root / "scripts" / "results"),
     }
-    return fill(readme, tables)
+    return fill(text, tables)
 
 
 if __name__ == "__main__":
-    (ROOT / "README.md").write_text(make(ROOT), encoding="utf-8")
+    for page in PAGES:
+        (ROOT / page).write_text(make(ROOT, page), encoding="utf-8")

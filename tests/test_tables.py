@@ -1,10 +1,13 @@
-"""The README's tables are those that the stored results give."""
+"""The tables of the README and the documentation are those that the stored results give."""
 
 from __future__ import annotations
 
-from scripts.make_tables import ROOT, make
+import pytest
+
+from scripts.make_tables import PAGES, ROOT, make
 
 
-def test_the_tables_are_up_to_date() -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tables_are_up_to_date(page: str) -> None:
     """After new results: python -m scripts.make_tables."""
-    assert (ROOT / "README.md").read_text(encoding="utf-8") == make(ROOT)
+    assert (ROOT / page).read_text(encoding="utf-8") == make(ROOT, page)
