@@ -73,8 +73,8 @@ def phrase_based_table(folder: Path) -> list[str]:
     lines += [
         "",
         f"Mean and standard deviation over {seeds} seeds of tuning, one core of "
-        f"{result['machine']['processor']}; `{signature}`. Moses (cube pruning, pop limit 400, MIRA) "
-        "was measured on another machine of this kind.",
+        f"{result['machine']['processor']}; `{signature}`. Moses (cube pruning, pop limit 400, "
+        "MIRA) was measured on another machine of this kind.",
     ]
     return lines
 
