@@ -69,8 +69,22 @@ class NamedSource(_SourceSettings):
     """Folder with the files ``SPLIT.LANGUAGE``, or the one above it; ``--data`` sets it for all."""
 
 
+class PocketSource(_SourceSettings):
+    """Sentence pairs made by a grammar, English and German; generated at once, no download."""
+
+    kind: Literal["pocket"]
+    """The pocket corpus: random sentences from a small lexicon, good for trying things out."""
+    split: Literal["train", "valid", "test", "test-deeper"] = "train"
+    """Set; the tests have combinations of words and depths of clauses that training has not."""
+    pairs: int = Field(default=30_000, ge=1, le=1_000_000)
+    """Number of training pairs; the other sets have 500."""
+    seed: int = Field(default=1, ge=0)
+    """Another seed gives another corpus; all sets of a recipe need the same one."""
+
+
 Source = Annotated[
-    FilesSource | TsvSource | HuggingFaceSource | NamedSource, Field(discriminator="kind")
+    FilesSource | TsvSource | HuggingFaceSource | NamedSource | PocketSource,
+    Field(discriminator="kind"),
 ]
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from nmt.corpus.huggingface import HuggingFaceReader
 from nmt.corpus.named import Surroundings, find_named, open_named
+from nmt.corpus.pocket import PocketReader
 from nmt.corpus.readers import FilePairReader, PairReader, TsvReader
 from nmt.corpus.settings import (
     CorpusSettings,
     FilesSource,
     HuggingFaceSource,
     NamedSource,
+    PocketSource,
     Source,
     TsvSource,
 )
@@ -72,6 +74,8 @@ def open_source(source: Source, around: Surroundings) -> PairReader:
             return _open_huggingface(source, around)
         case NamedSource():
             return open_named(source, around)
+        case PocketSource():
+            return PocketReader(around.languages, source.split, source.pairs, source.seed)
 
 
 def _find_all(paths: list[Path], around: Surroundings) -> list[Path]:

@@ -1,0 +1,394 @@
+"""Drawing clauses at random: a verb, what fills its roles, a tense, and adverbs that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final
+
+from nmt.corpus.pocket.clauses import Adverbial, Clause, Modal
+from nmt.corpus.pocket.lexicon import Adverb, Lexicon, Noun, Role, Verb
+from nmt.corpus.pocket.nominals import PERSONAL, Draw, NominalSampler, is_reserved
+from nmt.corpus.pocket.numbers import clock
+from nmt.corpus.pocket.phrases import Determiner, Gap, Literal, Name, Nominal, NounPhrase, Pronoun
+from nmt.corpus.pocket.places import place_english, place_german
+
+_TENSES: Final = (
+    (3.0, "present"), (2.5, "progressive"), (6.0, "past"), (2.0, "perfect"), (1.5, "future"),
+    (3.5, "modal"), (1.0, "past-modal"),
+)  # fmt: skip
+_DYNAMIC: Final = frozenset({"progressive", "was-doing", "since"})
+_REPEATED: Final = frozenset({"present", "plain"})
+_TIME_TAG: Final = {
+    "past": "past", "progressive": "progressive", "future": "future", "modal": "modal",
+    "present": "habit",
+}  # fmt: skip
+_GRAMMATICAL: Final = {"plain": "present"}
+"""Tenses that differ from others only in the adverbs that they ask for."""
+_MODALS: Final = {
+    "can-past": Modal("could", "können", "preterite", True),
+    "can": Modal("can", "können", "present", True),
+}
+
+
+@dataclass(frozen=True)
+class ClauseSpec:
+    """What a construction asks of a clause."""
+
+    subject: Nominal | None = None
+    subject_group: str = ""
+    verb: str = ""
+    """Kind of clause it takes (that, zu ...) or ``be``; empty for any other verb."""
+    tense: str = ""
+    adverbs: tuple[str, ...] = ("time", "often", "manner", "place", "aspect", "sentence")
+    negated: float = 0.05
+    passive: bool = False
+    dynamic: bool = False
+    """Only verbs for what one does."""
+    imperative: bool = False
+    thing: bool = False
+    """Its object must be a thing."""
+    done: bool = False
+    """Only verbs for what one has done by others."""
+    needs: str = ""
+    """``object`` or a place, to be asked for."""
+    definite_object: bool = False
+    depth: int = 0
+    """Levels of clauses that may still be put inside."""
+    extra: tuple[Adverbial, ...] = field(default=())
+
+
+class NothingFitsError(Exception):
+    """The words drawn so far allow no sentence; another is drawn."""
+
+
+class ClauseSampler:
+    """Draws clauses."""
+
+    def __init__(self, lexicon: Lexicon, draw: Draw, grammar: dict[str, Any]) -> None:
+        self.lexicon = lexicon
+        self.draw = draw
+        self.nominals = NominalSampler(lexicon, draw)
+        self._modals = [Modal(**modal) for modal in grammar["modals"]]
+        self._past_modals = [Modal(**modal) for modal in grammar["past_modals"]]
+        self._adverbs: dict[str, list[Adverb]] = {}
+        for adverb in lexicon.adverbs:
+            for tag in (adverb.kind, *(f"{adverb.kind} {tag}" for tag in sorted(adverb.tags))):
+                self._adverbs.setdefault(tag, []).append(adverb)
+        plain = [verb for verb in lexicon.verbs if not verb.clauses]
+        self._verbs: dict[str, list[Verb]] = {"": plain}
+        for verb in lexicon.verbs:
+            for kind in verb.clauses:
+                self._verbs.setdefault(kind, []).append(verb)
+        self.deepest = 0
+
+    @cached_property
+    def _verbs_of(self) -> dict[tuple[Noun, str], list[Verb]]:
+        """The verbs of each kind that a noun can be the subject of."""
+        found: dict[tuple[Noun, str], list[Verb]] = {}
+        for kind, verbs in self._verbs.items():
+            for verb in verbs:
+                if verb.subject == "any":
+                    continue
+                for noun in self.lexicon.members(verb.subject):
+                    found.setdefault((noun, kind), []).append(verb)
+        return found
+
+    @cached_property
+    def _gaps_of(self) -> dict[Noun, list[tuple[Verb, int]]]:
+        """The verbs and roles that a noun can fill; -1 is the subject."""
+        found: dict[Noun, list[tuple[Verb, int]]] = {}
+        for verb in self._verbs[""]:
+            if verb.subject == "any" or "swap" in verb.flags or "once" in verb.flags or "nogap" in verb.flags:
+                continue
+            for noun in self.lexicon.members(verb.subject):
+                found.setdefault(noun, []).append((verb, -1))
+            for index, role in enumerate(verb.roles):
+                if role.optional or role.style in ("own", "ownsg", "ownpl", "idiom", "inst", "bare"):
+                    continue
+                for noun in self.lexicon.members(role.group):
+                    found.setdefault(noun, []).append((verb, index))
+        return found
+
+    def adverb(self, tag: str) -> Adverb:
+        """An adverb of a kind, such as ``time past``."""
+        return self.draw.one(self._adverbs[tag])
+
+    def adjective_predicate(self, subject: Nominal, degree: str) -> Adverbial:
+        """An adjective that can be said of a subject."""
+        noun = self._noun_of(subject)
+        used = [a for a, _ in subject.adjectives] if isinstance(subject, NounPhrase) else []
+        adjective = self.nominals.adjective(
+            noun, lambda a: a not in used and (degree == "positive" or a.comparable)
+        )
+        if adjective is None:
+            raise NothingFitsError
+        english, german = adjective.english_degree(degree), adjective.german_degree(degree)
+        if degree == "superlative":
+            return Adverbial(f"the {english}", f"am {german}en", "predicate")
+        if degree == "positive" and adjective.comparable and self.draw.chance(0.35):
+            adverb = self.adverb("degree")
+            english, german = f"{adverb.english} {english}", f"{adverb.german} {german}"
+        return Adverbial(english, german, "predicate")
+
+    def _noun_of(self, nominal: Nominal) -> Noun:
+        """A noun with whose words a nominal goes: for people's names and pronouns, man or woman."""
+        if isinstance(nominal, NounPhrase):
+            return nominal.noun
+        if isinstance(nominal, Gap):
+            return self._noun_of(nominal.antecedent)
+        if isinstance(nominal, Pronoun) and nominal.noun is not None:
+            return nominal.noun
+        man, woman = self.lexicon.members("Mann.man")[0], self.lexicon.members("Frau.woman")[0]
+        return man if nominal.english_pronoun == "he" else woman
+
+    def clause(self, spec: ClauseSpec) -> Clause:
+        """A clause; raises NothingFitsError if the words drawn do not go together."""
+        tense = spec.tense or self.draw.weighted(_TENSES)
+        verb = self._verb(spec, tense)
+        subject = spec.subject
+        if subject is None:
+            group = spec.subject_group if spec.subject_group and verb.subject in PERSONAL else verb.subject
+            subject = self.nominals.subject(group)
+            if "nosubjindef" in verb.flags and not subject.is_definite:
+                raise NothingFitsError
+        clause = Clause(verb, subject, tense=tense, passive=spec.passive)
+        if tense in _MODALS:
+            clause.modal = _MODALS[tense]
+        elif tense == "modal":
+            clause.modal = self.draw.one(self._modals)
+        elif tense == "past-modal":
+            clause.modal = self.draw.one(self._past_modals)
+        clause.complements = self._complements(spec, verb, subject)
+        if spec.passive:
+            clause.subject = clause.complements[0][1]
+            clause.complements[0] = (replace(clause.complements[0][0]), clause.subject)
+        self._negate(clause, spec)
+        clause.adverbials = [*spec.extra, *self._adverbials(clause, spec)]
+        clause.tense = _GRAMMATICAL.get(tense, tense)
+        if spec.depth > 0:
+            self._put_relative(clause, spec.depth)
+        return clause
+
+    def _verb(self, spec: ClauseSpec, tense: str) -> Verb:
+        kind = {"be": "light"}.get(spec.verb, spec.verb)
+        options: Sequence[Verb] = self._verbs[kind]
+        if spec.subject is not None and kind != "light":
+            options = self._verbs_of.get((self._noun_of(spec.subject), kind), ())
+        for _ in range(12):
+            if not options:
+                break
+            verb = self.draw.one(options)
+            if self._allows(verb, spec, tense):
+                return verb
+        raise NothingFitsError
+
+    def _allows(self, verb: Verb, spec: ClauseSpec, tense: str) -> bool:
+        flags = verb.flags
+        stative = "stative" in flags
+        acts = not stative and "noimp" not in flags
+        wrong = (
+            (tense in _DYNAMIC and (stative or "noprog" in flags))
+            or (tense in _REPEATED and not stative and ("once" in flags or "nohabit" in flags))
+            or ("once" in flags and tense in ("modal", "past-modal", "progressive"))
+            or (tense in ("modal", "past-modal") and not acts and spec.verb != "be")
+            or (tense == "progressive" and spec.passive)
+            or (spec.passive and ("nopass" in flags or not _passive(verb)))
+            or (spec.dynamic and (not acts or "noprog" in flags))
+            or (spec.imperative and (not acts or verb.subject not in PERSONAL))
+            or (spec.subject_group != "" and verb.subject not in PERSONAL and verb.subject != "any")
+            or (spec.needs == "object" and not _askable(verb))
+            or (spec.needs == "place" and not any(role.english in ("@", ">") for role in verb.roles))
+            or (spec.done and verb.manner not in ("work", "care") and "done" not in flags)
+            or (spec.done and (not _passive(verb) or "nopass" in flags or len(verb.roles) > 1))
+            or (spec.thing and not (verb.roles and not verb.roles[0].english and verb.roles[0].group not in PERSONAL))
+            or ("swap" in flags and (isinstance(spec.subject, Literal) or spec.imperative or spec.dynamic or spec.needs != "" or spec.thing))
+            or (verb.subject_case != "nom" and tense in ("progressive", "modal"))
+        )
+        return not wrong
+
+    def _complements(
+        self, spec: ClauseSpec, verb: Verb, subject: Nominal
+    ) -> list[tuple[Role, Nominal]]:
+        found: list[tuple[Role, Nominal]] = []
+        for index, role in enumerate(verb.roles):
+            if role.optional and (spec.passive or self.draw.chance(0.6)):
+                continue
+            style_role = role
+            if spec.definite_object and index == 0 and role.style in ("", "indef"):
+                style_role = replace(role, style="def")
+            nominal = self.nominals.complement(style_role, None if spec.passive else subject, verb.name)
+            if _same(nominal, subject):
+                raise NothingFitsError
+            found.append((role, nominal))
+        names = [nominal.english() for _, nominal in found if nominal.is_human]
+        if len(names) != len(set(names)):
+            raise NothingFitsError
+        return found
+
+    def _negate(self, clause: Clause, spec: ClauseSpec) -> None:
+        """Negate the clause with some probability, by kein where its object is indefinite."""
+        if not self.draw.chance(spec.negated):
+            return
+        nominals = [clause.subject, *(nominal for _, nominal in clause.complements)]
+        kinds = [n.determiner.kind for n in nominals if isinstance(n, NounPhrase)]
+        must = spec.negated == 1
+        if clause.modal is not None and not clause.modal.negatable:
+            clause.modal = self._modals[0] if must else clause.modal
+            if not must:
+                return
+        if set(kinds) & {"some", "many", "several", "few", "number", "every", "all", "both"} or (
+            clause.subject.is_definite is False
+        ):
+            if must:
+                raise NothingFitsError
+            return
+        clause.negated = True
+        for role, nominal in clause.complements:
+            if not isinstance(nominal, NounPhrase) or role.case != "acc" or role.preposition:
+                continue
+            if nominal.determiner.kind in ("a", "bare") and role.style not in ("idiom", "inst"):
+                kind = "any" if nominal.determiner.kind == "bare" else "not-a"
+                nominal.determiner = Determiner(kind)
+                clause.kein = True
+
+    def _adverbials(self, clause: Clause, spec: ClauseSpec) -> list[Adverbial]:
+        draw, verb = self.draw, clause.verb
+        found: list[Adverbial] = []
+        stative = "stative" in verb.flags
+        tense = clause.tense
+
+        def add(adverb: Adverb, kind: str = "") -> None:
+            found.append(Adverbial(adverb.english, adverb.german, kind or adverb.kind))
+
+        if tense == "present" and not stative and not clause.negated and not spec.passive:
+            if "often" in spec.adverbs and draw.chance(0.55):
+                add(self.adverb("often habit"))
+            elif "time" in spec.adverbs:
+                add(self.adverb("time habit"))
+        elif "time" in spec.adverbs and tense in _TIME_TAG and not stative and draw.chance(0.4):
+            if verb.at_clock and tense in ("past", "future") and draw.chance(0.6):
+                found.append(self.clock_time())
+            else:
+                add(self.adverb(f"time {_TIME_TAG[tense]}"))
+        if "aspect" in spec.adverbs and not clause.negated and tense == "perfect" and draw.chance(0.55):
+            add(self.adverb("aspect perfect"))
+        if "sentence" in spec.adverbs and tense == "future" and draw.chance(0.25):
+            add(self.adverb("sentence mid"))
+        if "manner" in spec.adverbs and verb.manner and not clause.negated and draw.chance(0.35):
+            tag = f"manner {verb.manner}"
+            if tag in self._adverbs and not any(a.kind == "often" for a in found):
+                add(self.adverb(tag))
+        if "place" in spec.adverbs and verb.places and not stative and draw.chance(0.35):
+            place = self.nominals.place("+".join(verb.places), "@")
+            found.append(Adverbial(place_english("@", place), place_german("@", place)[0], "place"))
+        return found
+
+    def clock_time(self) -> Adverbial:
+        """At half past seven."""
+        minute = 5 * self.draw.random.randrange(12)
+        hour = 1 + self.draw.random.randrange(12)
+        if minute in (20, 25, 35, 40):
+            minute = 30
+        english, german = clock(hour, minute)
+        return Adverbial(f"at {english}", f"um {german}", "time")
+
+    # Relative clauses
+
+    def _put_relative(self, clause: Clause, depth: int) -> None:
+        """Hang a relative clause on the subject or the last complement, with some probability."""
+        rate = 0.10 if depth == 1 else 0.22
+        ends = not clause.adverbials and not clause.verb.english.particle
+        if clause.complements and ends and self.draw.chance(rate):
+            self._relative(clause.complements[-1][1], depth)
+        elif not clause.passive and self.draw.chance(rate * 0.6):
+            self._relative(clause.subject, depth)
+
+    def _relative(self, nominal: Nominal, depth: int) -> None:
+        if not isinstance(nominal, NounPhrase) or nominal.determiner.kind not in (
+            "the", "a", "this", "many", "number", "all",
+        ):  # fmt: skip
+            return
+        if self.reaches(depth):
+            nominal.relative = self.relative_clause(nominal, depth - 1)
+
+    def reaches(self, depth: int) -> bool:
+        """Whether a clause may be put inside; the depth reached is noted by the caller."""
+        return depth > 0
+
+    def relative_clause(self, antecedent: NounPhrase, depth: int) -> Clause | None:
+        """A relative clause for a noun."""
+        options = self._gaps_of.get(antecedent.noun)
+        if not options:
+            return None
+        for _ in range(6):
+            verb, index = self.draw.one(options)
+            tense = self.draw.weighted(
+                ((5, "past"), (2, "perfect"), (2, "progressive" if index < 0 else "past"), (2, "modal"), (1, "future"))
+            )
+            if "stative" in verb.flags:
+                tense = self.draw.one(("plain", "plain", "past"))
+            if not self._allows(verb, ClauseSpec(), tense):
+                continue
+            try:
+                return self._fill_relative(antecedent, verb, index, tense, depth)
+            except NothingFitsError:
+                continue
+        return None
+
+    def _fill_relative(
+        self, antecedent: NounPhrase, verb: Verb, index: int, tense: str, depth: int
+    ) -> Clause:
+        gap = Gap(antecedent)
+        subject = gap if index < 0 else self.nominals.subject(verb.subject)
+        clause = Clause(verb, subject, tense=_GRAMMATICAL.get(tense, tense))
+        if tense == "modal":
+            clause.modal = self.draw.one(self._modals)
+        for number, role in enumerate(verb.roles):
+            if number == index:
+                clause.complements.append((role, gap))
+            elif not role.optional:
+                nominal = self.nominals.complement(role, subject, verb.name)
+                if _same(nominal, subject):
+                    raise NothingFitsError
+                clause.complements.append((role, nominal))
+        if _same(antecedent, subject):
+            raise NothingFitsError
+        if index >= 0 and self.draw.chance(0.4):
+            clause.relative_word = "that"
+        if depth > 0 and self.draw.chance(0.5) and clause.complements and index < 0:
+            self._relative(clause.complements[-1][1], depth)
+        self.nominals.reserved += is_reserved(verb.name, antecedent.noun.german_singular)
+        return clause
+
+
+def _passive(verb: Verb) -> bool:
+    """Whether a verb has a passive: its first complement is an accusative object."""
+    return bool(verb.roles) and verb.roles[0].case == "acc" and not (
+        verb.roles[0].preposition or verb.roles[0].english or verb.german.reflexive
+    )
+
+
+def _askable(verb: Verb) -> bool:
+    """Whether one can ask for its first complement with who or what."""
+    if not verb.roles:
+        return False
+    role = verb.roles[0]
+    return role.english not in ("@", ">", "<") and role.style not in ("own", "ownsg", "ownpl", "idiom", "inst") and not role.optional
+
+
+def _same(first: Nominal, second: Nominal) -> bool:
+    """Whether two nominals of one clause are likely the same person."""
+    if isinstance(first, NounPhrase) and isinstance(second, NounPhrase):
+        return first.noun is second.noun
+    if isinstance(first, Name) and isinstance(second, Name):
+        return first.english_text == second.english_text
+    if isinstance(first, Gap):
+        return _same(first.antecedent, second)
+    if isinstance(second, Gap):
+        return _same(first, second.antecedent)
+    return (
+        isinstance(first, Pronoun) and isinstance(second, Pronoun)
+        and first.english_pronoun == second.english_pronoun
+    )  # fmt: skip
