@@ -51,10 +51,13 @@ SETTINGS = (
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with a Transformer's and a phrase-based system's; not to be changed."""
+    """The folder with a model of each kind; not to be changed."""
     folder = tmp_path_factory.mktemp("taught")
     overrides = [f"systems.small.{setting}" for setting in SETTINGS]
     overrides.append(f"systems.phrases={PHRASE_BASED}")
+    overrides.append("systems.recurrent={kind: recurrent, preset: tiny}")
+    overrides += [f"systems.recurrent.{setting}" for setting in SETTINGS]
+    overrides.append("systems.recurrent.training.learning_rate=2e-2")
     recipe = read_recipe(str(write_corpus(folder, train=400)), overrides)
     console = Console(file=io.StringIO())
     run = Run(recipe, folder / "runs", "cpu", console, StopRequest())
@@ -62,9 +65,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder
 
 
-@pytest.fixture(scope="module", params=["small", "phrases"])
+@pytest.fixture(scope="module", params=["small", "recurrent", "phrases"])
 def model(models: Path, request: pytest.FixtureRequest) -> Path:
-    """Either system's model folder."""
+    """The model folder of each."""
     return models / str(request.param)
 
 

@@ -10,7 +10,11 @@ import numpy as np
 import torch
 
 from nmt.neural.model.architecture import Architecture
+from nmt.neural.model.recurrent import Recurrent
+from nmt.neural.model.recurrent_architecture import RecurrentArchitecture
 from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import AnyArchitecture, TranslationModel
+from nmt.neural.model.translation_model import make_model as new_model
 from nmt.neural.packed import pack_batch
 from nmt.tokenization.protocol import EOS_ID, NUM_CONTROL_IDS
 
@@ -19,6 +23,16 @@ SMALL = Architecture(
     decoder_layers=2,
     width=16,
     feed_forward_width=24,
+    heads=2,
+    max_positions=64,
+    source_vocabulary_size=19,
+    target_vocabulary_size=19,
+)
+
+SMALL_RECURRENT = RecurrentArchitecture(
+    encoder_layers=2,
+    decoder_layers=2,
+    width=16,
     heads=2,
     max_positions=64,
     source_vocabulary_size=19,
@@ -37,12 +51,29 @@ def make_model(
         dtype: of the weights.
         changes: to the architecture ``SMALL``.
     """
+    model = _with_random_weights(replace(SMALL, **changes), seed, sharpness, dtype)
+    assert isinstance(model, Transformer)
+    return model
+
+
+def make_recurrent(
+    *, seed: int = 1, sharpness: float = 1.0, dtype: torch.dtype = torch.float32, **changes: Any
+) -> Recurrent:
+    """The same of ``SMALL_RECURRENT``."""
+    model = _with_random_weights(replace(SMALL_RECURRENT, **changes), seed, sharpness, dtype)
+    assert isinstance(model, Recurrent)
+    return model
+
+
+def _with_random_weights(
+    architecture: AnyArchitecture, seed: int, sharpness: float, dtype: torch.dtype
+) -> TranslationModel:
     torch.manual_seed(seed)
     # The table of sinusoids is made in the default type.
     usual = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        model = Transformer(replace(SMALL, **changes))
+        model = new_model(architecture)
     finally:
         torch.set_default_dtype(usual)
     with torch.no_grad():
@@ -81,7 +112,7 @@ def constant_model(log_probabilities: Sequence[float], **changes: Any) -> Transf
 
 
 def next_log_probabilities(
-    model: Transformer, source: np.ndarray, target: Sequence[int]
+    model: TranslationModel, source: np.ndarray, target: Sequence[int]
 ) -> torch.Tensor:
     """Log-probabilities of the piece after each prefix of the target: [length + 1, V]."""
     with torch.no_grad():
@@ -89,7 +120,7 @@ def next_log_probabilities(
         return torch.log_softmax(hidden @ model.output.T, dim=-1)
 
 
-def log_probability(model: Transformer, source: np.ndarray, target: Sequence[int]) -> float:
+def log_probability(model: TranslationModel, source: np.ndarray, target: Sequence[int]) -> float:
     """Log-probability of a target and its end, by one pass of the whole model."""
     labels = torch.tensor([*target, EOS_ID])
     return float(next_log_probabilities(model, source, target).gather(1, labels[:, None]).sum())

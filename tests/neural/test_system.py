@@ -12,7 +12,9 @@ import torch
 
 from nmt.errors import UserError
 from nmt.model_folder import open_model_folder, write_model_folder
+from nmt.neural.model.recurrent import Recurrent
 from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.sampling import sample
 from nmt.neural.system import (
@@ -27,7 +29,7 @@ from nmt.recipe.neural import SearchSettings
 from nmt.search_options import Sampling, SearchOptions
 from nmt.tokenization import TokenizerPair, learn_tokenizers
 from nmt.tokenization.settings import SentencePieceSettings
-from tests.neural.models import make_model, random_rows
+from tests.neural.models import make_model, make_recurrent, random_rows
 
 TEXT = [
     f"{who} {does} {what}."
@@ -58,7 +60,7 @@ def unchanged_pytorch() -> Iterator[None]:
 
 
 def make_translator(
-    model: Transformer,
+    model: TranslationModel,
     tokenizers: TokenizerPair,
     workers: int = 1,
     settings: SearchSettings | None = None,
@@ -270,7 +272,7 @@ def test_input_longer_than_training_saw_is_split(
 
 
 def write_folder(
-    folder: Path, model: Transformer, tokenizers: TokenizerPair, **settings: Any
+    folder: Path, model: TranslationModel, tokenizers: TokenizerPair, **settings: Any
 ) -> None:
     def fill(staging: Path) -> None:
         save_weights(model, staging / WEIGHTS)
@@ -278,7 +280,7 @@ def write_folder(
 
     write_model_folder(
         folder,
-        kind="transformer",
+        kind="recurrent" if isinstance(model, Recurrent) else "transformer",
         source_language="en",
         target_language="de",
         settings={
@@ -291,9 +293,12 @@ def write_folder(
     )
 
 
+@pytest.mark.parametrize("make", [make_model, make_recurrent])
 def test_a_model_folder_translates_as_the_model_did(
-    model: Transformer, tokenizers: TokenizerPair, tmp_path: Path
+    make: Callable[..., TranslationModel], tokenizers: TokenizerPair, tmp_path: Path
 ) -> None:
+    size = tokenizers.source.vocabulary_size
+    model = make(sharpness=2.0, source_vocabulary_size=size, target_vocabulary_size=size)
     write_folder(tmp_path / "m", model, tokenizers)
     loaded = load_neural(open_model_folder(tmp_path / "m"), "cpu")
     assert (loaded.source_language, loaded.target_language) == ("en", "de")
@@ -330,6 +335,15 @@ def test_settings_that_are_none(
     with pytest.raises(UserError, match=message) as caught:
         load_neural(open_model_folder(tmp_path / "m"), "cpu")
     assert str(caught.value).startswith(str(tmp_path / "m"))
+
+
+def test_a_model_of_another_kind(
+    model: Transformer, tokenizers: TokenizerPair, tmp_path: Path
+) -> None:
+    settings = make_recurrent().architecture.to_json()
+    write_folder(tmp_path / "m", model, tokenizers, architecture=settings)
+    with pytest.raises(UserError, match="not the architecture of a Transformer"):
+        load_neural(open_model_folder(tmp_path / "m"), "cpu")
 
 
 def test_a_tokenizer_of_another_model(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
-from nmt.neural.kernels import packed_attention, step_attention, top_pieces
-from nmt.neural.model.transformer import Transformer
+from nmt.neural.kernels import packed_attention, packed_lstm, step_attention, top_pieces
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.search import beam
 from nmt.neural.search.beam import beam_search, coverage, length_normaliser
 from nmt.neural.search.hypotheses import FoundPieces
@@ -23,6 +23,7 @@ from tests.neural.models import (
     constant_model,
     log_probability,
     make_model,
+    make_recurrent,
     next_log_probabilities,
     random_rows,
 )
@@ -96,7 +97,7 @@ def test_without_a_length_penalty_stopping_early_loses_nothing(seed: int) -> Non
         assert tuple(best.pieces) == expected
 
 
-def argmax_loop(model: Transformer, source: np.ndarray, longest: int) -> list[int]:
+def argmax_loop(model: TranslationModel, source: np.ndarray, longest: int) -> list[int]:
     """Greedy search, computing everything anew for each piece."""
     pieces: list[int] = []
     while len(pieces) + 1 < longest:
@@ -119,7 +120,7 @@ def test_a_beam_of_one_is_greedy(seed: int) -> None:
 
 
 def plain_beam_search(
-    model: Transformer, source: np.ndarray, longest: int, beam: int, nbest: int, alpha: float
+    model: TranslationModel, source: np.ndarray, longest: int, beam: int, nbest: int, alpha: float
 ) -> list[FoundPieces]:
     """The same search of one sentence, written with lists, and nothing cached."""
     open_: list[tuple[float, list[int]]] = [(0.0, [])]
@@ -148,13 +149,15 @@ def plain_beam_search(
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 @pytest.mark.parametrize(("beam", "nbest"), [(1, 1), (2, 1), (3, 3), (5, 2)])
 def test_it_is_the_search_that_it_says_it_is(beam: int, nbest: int, alpha: float) -> None:
-    model = make_model(seed=3, sharpness=1.5, dtype=torch.float64, encoder_layers=1)
     sources = random_rows([4, 1, 7, 2])
-    found = beam_search(
-        model, sources, search_settings(7, beam=beam, length_penalty=alpha), nbest=nbest
-    )
-    expected = [plain_beam_search(model, source, 7, beam, nbest, alpha) for source in sources]
-    assert_same(found, expected, 1e-9)
+    chosen = search_settings(7, beam=beam, length_penalty=alpha)
+    for model in (
+        make_model(seed=3, sharpness=1.5, dtype=torch.float64, encoder_layers=1),
+        make_recurrent(seed=3, sharpness=3.0, dtype=torch.float64),
+    ):
+        found = beam_search(model, sources, chosen, nbest=nbest)
+        expected = [plain_beam_search(model, source, 7, beam, nbest, alpha) for source in sources]
+        assert_same(found, expected, 1e-9)
 
 
 # --- what it gives
@@ -265,14 +268,15 @@ def test_a_longer_output_is_preferred_with_a_higher_length_penalty() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("make", [make_model, make_recurrent])
 @pytest.mark.parametrize("room", [3, 320])
 def test_the_coverage_penalty_is_added_to_the_score(
-    room: int, monkeypatch: pytest.MonkeyPatch
+    room: int, make: Callable[..., TranslationModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of sentences whose longest comes and goes, so that the width of attention changes."""
     monkeypatch.setattr(beam, "rows_at_once", lambda device: room)
     beta = 0.4
-    model = make_model(sharpness=2.0, dtype=torch.float64)
+    model = make(sharpness=2.0, dtype=torch.float64)
     sources = random_rows([2, 17, 5, 3])
     # Short outputs leave every position attended to less than once in sum, the end's too.
     chosen = SearchSettings(
@@ -329,13 +333,19 @@ def test_a_repetition_as_long_as_the_source_is_not_stopped() -> None:
 # --- batches
 
 
+@pytest.mark.parametrize("recurrent", [False, True])
 @given(st.integers(0, 1000), st.integers(1, 5), st.integers(1, 3), st.randoms())
 @settings(max_examples=10, deadline=None)
 def test_a_translation_does_not_depend_on_its_batch(
-    seed: int, width: int, nbest: int, random: Any
+    recurrent: bool, seed: int, width: int, nbest: int, random: Any
 ) -> None:
     """In float32: alone, in threes, in one batch, in another order, with room for a few."""
-    model = make_model(seed=seed, sharpness=2.0, positions="rotary" if seed % 2 else "sinusoidal")
+    positions = "rotary" if seed % 2 else "sinusoidal"
+    model = (
+        make_recurrent(seed=seed, sharpness=4.0)
+        if recurrent
+        else make_model(seed=seed, sharpness=2.0, positions=positions)
+    )
     lengths = [random.randint(1, 14) for _ in range(10)]
     sources = random_rows(lengths, seed=seed)
     chosen = SearchSettings(
@@ -362,13 +372,16 @@ def test_a_translation_does_not_depend_on_its_batch(
         assert_same(beam_search(model, sources, chosen, nbest=nbest), together)
 
 
-def test_where_nothing_is_compiled_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [make_model, make_recurrent])
+def test_where_nothing_is_compiled_the_same_is_found(
+    make: Callable[..., TranslationModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As on a GPU, where the kernels do what their references do."""
-    model = make_model(sharpness=2.0, dtype=torch.float64)
+    model = make(sharpness=2.0, dtype=torch.float64)
     sources = random_rows([3, 9, 1, 5])
     chosen = SearchSettings(beam=4, no_repeat_ngram=3, coverage_penalty=0.2, max_length_extra=5)
     expected = beam_search(model, sources, chosen, nbest=2)
-    for kernel in (packed_attention, step_attention, top_pieces):
+    for kernel in (packed_attention, packed_lstm, step_attention, top_pieces):
         monkeypatch.setattr(kernel, "compiled", lambda x: False)
     assert_same(beam_search(model, sources, chosen, nbest=2), expected, 1e-9)
 

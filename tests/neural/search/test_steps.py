@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,19 @@ import torch
 
 from nmt.neural.model.attention import CrossAttention
 from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.packed import pack, pack_source
 from nmt.neural.search import rows as search_rows
 from nmt.neural.search import transformer_steps
 from nmt.neural.search.steps import begin_steps
 from nmt.neural.search.transformer_steps import TransformerSteps
 from nmt.tokenization.protocol import BOS_ID
-from tests.neural.models import make_model, next_log_probabilities, random_rows
+from tests.neural.models import (
+    make_model,
+    make_recurrent,
+    next_log_probabilities,
+    random_rows,
+)
 
 VARIANTS: list[dict[str, Any]] = [
     {},
@@ -27,9 +34,15 @@ VARIANTS: list[dict[str, Any]] = [
     {"tied_embeddings": "none", "source_vocabulary_size": 29},
 ]
 
+RECURRENT_VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"heads": 4, "decoder_layers": 3},
+    {"decoder_layers": 1, "tied_embeddings": "none", "source_vocabulary_size": 29},
+]
+
 
 def walk(
-    model: Transformer,
+    model: TranslationModel,
     lengths: list[int],
     rows: int,
     num_steps: int,
@@ -72,8 +85,15 @@ def test_steps_are_the_full_decoding(changes: dict[str, Any]) -> None:
 
 
 @torch.no_grad()
-def test_in_float32() -> None:
-    walk(make_model(), [5, 1, 9], 11, 12, 1e-5)
+@pytest.mark.parametrize("changes", RECURRENT_VARIANTS, ids=str)
+def test_recurrent_steps_are_the_full_decoding(changes: dict[str, Any]) -> None:
+    walk(make_recurrent(dtype=torch.float64, **changes), [5, 1, 9], 11, 12, 1e-12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [make_model, make_recurrent])
+def test_in_float32(make: Callable[[], TranslationModel]) -> None:
+    walk(make(), [5, 1, 9], 11, 12, 1e-5)
 
 
 @torch.no_grad()
@@ -104,20 +124,27 @@ def test_memory_does_not_grow_with_the_number_of_steps() -> None:
 
 
 @torch.no_grad()
-def test_more_rows_than_are_computed_at_once() -> None:
-    walk(make_model(dtype=torch.float64), [3, 4, 2], 71, 4, 1e-12)
+@pytest.mark.parametrize("make", [make_model, make_recurrent])
+def test_more_rows_than_are_computed_at_once(make: Callable[..., TranslationModel]) -> None:
+    walk(make(dtype=torch.float64), [3, 4, 2], 71, 4, 1e-12)
 
 
 @torch.no_grad()
-def test_sources_that_are_encoded_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [make_model, make_recurrent])
+def test_sources_that_are_encoded_in_several_batches(
+    make: Callable[..., TranslationModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(search_rows, "rows_at_once", lambda device: 10)
-    walk(make_model(dtype=torch.float64), [3, 4, 25, 9, 1, 1, 1, 7], 16, 3, 1e-12)
+    walk(make(dtype=torch.float64), [3, 4, 25, 9, 1, 1, 1, 7], 16, 3, 1e-12)
 
 
 @torch.no_grad()
-def test_attention_weights_are_those_of_the_last_layer() -> None:
+@pytest.mark.parametrize("make", [make_model, make_recurrent])
+def test_attention_weights_are_those_of_the_last_layer(
+    make: Callable[..., TranslationModel],
+) -> None:
     """Against softmax(q k) of what flows into the last cross-attention of a full decoding."""
-    model = make_model(dtype=torch.float64)
+    model = make(dtype=torch.float64)
     sources, target = random_rows([3, 6]), [7, 5, 9]
     state = begin_steps(model, sources, beam=1)
     rows = np.arange(2)
@@ -133,9 +160,13 @@ def test_attention_weights_are_those_of_the_last_layer() -> None:
             assert not weights[sentence, width:].any()
 
 
-def last_attention(model: Transformer, source: np.ndarray, target: list[int]) -> torch.Tensor:
+def last_attention(model: TranslationModel, source: np.ndarray, target: list[int]) -> torch.Tensor:
     """Mean over heads of the last position's attention to the source: [S]."""
-    attention = model.decoder[-1].get_submodule("cross_attention")
+    attention = (
+        model.decoder[-1].get_submodule("cross_attention")
+        if isinstance(model, Transformer)
+        else model.attention
+    )
     assert isinstance(attention, CrossAttention)
     seen: list[torch.Tensor] = []
     hook = attention.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[:2]))

@@ -15,7 +15,10 @@ from rich.console import Console
 from torch import Tensor
 
 from nmt.neural.model.architecture import Architecture
+from nmt.neural.model.recurrent import Recurrent
+from nmt.neural.model.recurrent_architecture import RecurrentArchitecture
 from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.training.batches import BatchStream
 from nmt.neural.training.loop import Trainer
 from nmt.neural.training.packing import BatchShape
@@ -100,19 +103,25 @@ def make_trainer(
     micro_batches: int = 2,
     dropout: float = 0.1,
     dtype: torch.dtype = torch.float32,
+    recurrent: bool = False,
     **settings: Any,
 ) -> Trainer:
     """A trainer on random pairs; what comes of pair number ``spoilt`` is not a number."""
     torch.manual_seed(1)
-    architecture = Architecture(
-        encoder_layers=1, decoder_layers=1, width=16, feed_forward_width=24, heads=2,
-        dropout=dropout, embedding_dropout=dropout, max_positions=64, tied_embeddings="decoder",
-        source_vocabulary_size=VOCABULARY, target_vocabulary_size=VOCABULARY,
-    )  # fmt: skip
-    model = Transformer(architecture).to(dtype)
-    if spoilt is not None:
-        with torch.no_grad():
-            model.source_embedding.table.weight[VOCABULARY - 1] = torch.nan
+    shared: dict[str, Any] = {
+        "encoder_layers": 1, "decoder_layers": 1, "width": 16, "heads": 2, "dropout": dropout,
+        "max_positions": 64, "tied_embeddings": "decoder", "source_vocabulary_size": VOCABULARY,
+        "target_vocabulary_size": VOCABULARY,
+    }  # fmt: skip
+    model: TranslationModel
+    if recurrent:
+        model = Recurrent(RecurrentArchitecture(**shared, recurrent_dropout=dropout)).to(dtype)
+    else:
+        sizes = Architecture(**shared, feed_forward_width=24, embedding_dropout=dropout)
+        model = Transformer(sizes).to(dtype)
+        if spoilt is not None:
+            with torch.no_grad():
+                model.source_embedding.table.weight[VOCABULARY - 1] = torch.nan
     rng = np.random.default_rng(1)
     lengths = rng.integers(1, 10, NUM_PAIRS)
     rows = [rng.integers(4, VOCABULARY - 1, length) for length in lengths]

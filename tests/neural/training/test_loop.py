@@ -52,6 +52,9 @@ EXACT: list[dict[str, Any]] = [
     {"precision": "bfloat16"},
     {"precision": "float16"},
     {"schedule": "cosine", "weight_decay": 0.1},
+    {"recurrent": True},
+    {"recurrent": True, "workers": 2, "ema_decay": 0.9, "r_drop": 1.0},
+    {"recurrent": True, "precision": "bfloat16"},
 ]
 
 
@@ -126,10 +129,13 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert "values" in differing(found[0], found[2])
 
 
+@pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize(("micro_batches", "workers"), [(1, 1), (4, 1), (2, 2), (5, 3)])
-def test_division_changes_rounding_only(tmp_path: Path, micro_batches: int, workers: int) -> None:
+def test_division_changes_rounding_only(
+    tmp_path: Path, micro_batches: int, workers: int, recurrent: bool
+) -> None:
     """Micro-batches and workers may change between stop and continuation."""
-    exact: dict[str, Any] = {"dropout": 0.0, "dtype": torch.float64}
+    exact: dict[str, Any] = {"dropout": 0.0, "dtype": torch.float64, "recurrent": recurrent}
     whole = make_trainer(tmp_path, **exact)
     train(whole)
     folder = tmp_path / "changed"
