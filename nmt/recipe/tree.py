@@ -69,7 +69,7 @@ def _contradictions_with_tokenizer(
 ) -> Iterable[Contradiction]:
     if isinstance(tokenizer, WordSettings):
         yield Contradiction(
-            f"words are for statistical systems, and systems.{name} is a {system.kind}",
+            f"words are for statistical systems, and systems.{name} is of kind {system.kind}",
             ("tokenizer.kind", f"systems.{name}.kind"),
             "take kind: sentencepiece or kind: huggingface",
         )

@@ -17,6 +17,7 @@ the order of their visits, with what fills up; R rows of a step, I input width, 
 from __future__ import annotations
 
 import itertools
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,10 +94,13 @@ def packed_lstm_reference(
     if h_BW is not None:
         h_1BW = h_BW[visits.sentence_B][None]
     weights = [w_x_GI, w_h_GW, b_G, torch.zeros_like(b_G)]
-    y_MW, _, _ = torch.lstm(
-        x_NI[position_M], torch.tensor(visits.sizes), (h_1BW, c_1BW), weights,
-        True, 1, 0.0, torch.is_grad_enabled(), False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # The optimiser's buffer holds the weights in another order than the GPU's library likes.
+        warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous")
+        y_MW, _, _ = torch.lstm(
+            x_NI[position_M], torch.tensor(visits.sizes), (h_1BW, c_1BW), weights,
+            True, 1, 0.0, torch.is_grad_enabled(), False,
+        )  # fmt: skip
     return y_MW.new_zeros(len(x_NI), y_MW.shape[1]).index_copy(0, position_M, y_MW)
 
 
