@@ -7,7 +7,7 @@ n-grams of translation operations are in `extra_models_operations.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -23,9 +23,6 @@ from nmt.statistical.phrases.arrays import PhraseArrays
 from nmt.statistical.search.results import COPIED_ENTRY, NBest
 from nmt.statistical.sentences import Alignments, Bitext, Sentences
 from nmt.statistical.vocabulary import FIRST_WORD, UNKNOWN, Vocabulary
-
-_LIKE_FREQUENT: Final = 200
-"""Words next to each other, by frequency, that count as about as frequent."""
 
 
 @dataclass(frozen=True)
@@ -128,122 +125,7 @@ def shuffle_classes(classes: NDArray[np.int32]) -> NDArray[np.int32]:
     return shuffled
 
 
-def learn_classes(
-    text: Sentences, num_words: int, num_classes: int, max_passes: int = 12
-) -> NDArray[np.int32]:
-    """[V] A class for each word of a text, -1 for words that it does not hold.
-
-    The exchange algorithm (Kneser and Ney 1993; Martin, Liermann and Ney 1998): word after word is
-    moved to the class that makes the text most probable under a bigram model of classes. At first
-    each of the most frequent words has a class of its own, and all others share the last.
-    """
-    words, offsets = np.array(text.words, np.int32), np.array(text.offsets, np.int64)
-    counts = np.bincount(words, minlength=num_words)
-    order = np.argsort(-counts, kind="stable").astype(np.int32)
-    order = order[counts[order] > 0]
-    classes = np.full(num_words, -1, np.int32)
-    classes[order] = np.minimum(np.arange(len(order)), num_classes - 1)
-    # The border of a sentence is a word too, in a class of its own that it never leaves.
-    lengths = np.diff(offsets)
-    stream = np.full(len(words) + len(lengths) + 1, num_words, np.int64)
-    stream[np.arange(len(words)) + 1 + np.repeat(np.arange(len(lengths)), lengths)] = words
-    keys, bigrams = np.unique(stream[:-1] * (num_words + 1) + stream[1:], return_counts=True)
-    first, second = keys // (num_words + 1), keys % (num_words + 1)
-    by_second = np.lexsort((first, second))
-    bounds = np.arange(num_words + 2)
-    logs = np.arange(len(stream) + 1, dtype=np.float64)
-    logs[1:] *= np.log(logs[1:])
-    _exchange(
-        order, np.append(classes, num_classes), num_classes + 1,
-        np.searchsorted(first, bounds), second, bigrams,
-        np.searchsorted(second[by_second], bounds), first[by_second], bigrams[by_second],
-        logs, classes, max_passes,
-    )  # fmt: skip
-    return classes
-
-
-@njit(nogil=True)
-def _exchange(
-    order: Any,
-    class_of: Any,
-    size: int,
-    after_offsets: Any,
-    after_words: Any,
-    after_counts: Any,
-    before_offsets: Any,
-    before_words: Any,
-    before_counts: Any,
-    logs: Any,
-    classes: Any,
-    max_passes: int,
-) -> None:
-    """``logs`` [n] is n ln n; the text's log-likelihood, as far as classes change it, is the sum of
-    those of the class bigrams' counts minus twice those of the classes'."""
-    pairs = np.zeros((size, size), np.int64)
-    totals = np.zeros(size, np.int64)
-    for v in range(len(class_of)):
-        for n in range(after_offsets[v], after_offsets[v + 1]):
-            pairs[class_of[v], class_of[after_words[n]]] += after_counts[n]
-            totals[class_of[v]] += after_counts[n]
-    mirrored = pairs.T.copy()
-    gains = np.empty(size)
-    before, after = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    for _ in range(max_passes):
-        moves = 0
-        for v in order:
-            old, itself, count = class_of[v], 0, 0
-            before[:] = 0
-            after[:] = 0
-            for n in range(after_offsets[v], after_offsets[v + 1]):
-                count += after_counts[n]
-                if after_words[n] == v:
-                    itself = after_counts[n]
-                else:
-                    after[class_of[after_words[n]]] += after_counts[n]
-            for n in range(before_offsets[v], before_offsets[v + 1]):
-                if before_words[n] != v:
-                    before[class_of[before_words[n]]] += before_counts[n]
-            _move(pairs, mirrored, totals, old, before, after, itself, count, -1)
-            for c in range(size - 1):
-                gains[c] = -2 * (logs[totals[c] + count] - logs[totals[c]])
-                gains[c] += logs[pairs[c, c] + before[c] + after[c] + itself] - logs[pairs[c, c]]
-            for d in range(size):
-                for table, number in ((pairs, before[d]), (mirrored, after[d])):
-                    if number:
-                        row = table[d]
-                        for c in range(size - 1):
-                            if c != d:
-                                gains[c] += logs[row[c] + number] - logs[row[c]]
-            best = old
-            for c in range(size - 1):
-                if gains[c] > gains[best] + 1e-9:
-                    best = c
-            _move(pairs, mirrored, totals, best, before, after, itself, count, 1)
-            class_of[v] = best
-            classes[v] = best
-            moves += best != old
-        if moves * 1000 < len(order):
-            break
-
-
-@njit(nogil=True)
-def _move(
-    pairs: Any, mirrored: Any, totals: Any, c: int, before: Any, after: Any, itself: int,
-    count: int, sign: int,
-) -> None:  # fmt: skip
-    """Take a word out of class c (``sign`` -1), or put it in (1)."""
-    totals[c] += sign * count
-    for d in range(len(totals)):
-        if before[d]:
-            pairs[d, c] += sign * before[d]
-            mirrored[c, d] += sign * before[d]
-        if after[d]:
-            pairs[c, d] += sign * after[d]
-            mirrored[d, c] += sign * after[d]
-    pairs[c, c] += sign * itself
-    mirrored[c, c] += sign * itself
-
-
+@dataclass(frozen=True)
 class Model1:
     """IBM Model 1: ln p(hypothesis | source) and ln p(source | hypothesis), without alignment."""
 

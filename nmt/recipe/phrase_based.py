@@ -7,7 +7,7 @@ from typing import Literal
 
 from nmt.settings import Contradiction, Settings
 from nmt.statistical.alignment.settings import AlignmentSettings
-from nmt.statistical.language_model.settings import LanguageModelSettings
+from nmt.statistical.language_model.settings import ClassModelSettings, LanguageModelSettings
 from nmt.statistical.phrases.settings import PhraseSettings
 from nmt.statistical.search.settings import PhraseSearchSettings
 from nmt.statistical.tuning.settings import TuningSettings
@@ -28,6 +28,8 @@ class PhraseBasedSettings(Settings):
     """Which phrase pairs are taken, and how they are scored."""
     language_model: LanguageModelSettings = LanguageModelSettings()
     """The language model of the target side."""
+    class_model: ClassModelSettings = ClassModelSettings()
+    """The model of its word classes."""
     search: PhraseSearchSettings = PhraseSearchSettings()
     """How it translates unless the command says otherwise."""
     tuning: TuningSettings = TuningSettings()

@@ -28,16 +28,19 @@ REORDERING: Final = TRANSLATION + NUM_TRANSLATION
 """Six ln p(orientation | phrase pair): monotone, swap, discontinuous, first relative to the phrase
 before, then of the phrase after (Moses' msd-bidirectional-fe; Koehn et al. 2005)."""
 NUM_REORDERING: Final = 6
+CLASS_LANGUAGE_MODEL: Final = REORDERING + NUM_REORDERING
+"""ln p(classes of the target words), the end included; 0 in systems without such a model."""
 
 NAMES: Final = (
     "language_model", "word_penalty", "phrase_penalty", "distortion", "unknown_words",
     "phrase_inverse", "lexical_inverse", "phrase_direct", "lexical_direct",
     "monotone_before", "swap_before", "discontinuous_before",
     "monotone_after", "swap_after", "discontinuous_after",
+    "class_language_model",
 )  # fmt: skip
 NUM_FEATURES: Final = len(NAMES)
 
 FIRST_WEIGHTS: Final[NDArray[np.float64]] = np.array(
-    [0.5, -1.0, 0.2, 0.3, 100.0] + [0.2] * NUM_TRANSLATION + [0.3] * NUM_REORDERING
+    [0.5, -1.0, 0.2, 0.3, 100.0] + [0.2] * NUM_TRANSLATION + [0.3] * NUM_REORDERING + [0.2]
 )
 """Moses' weights before tuning. That of unknown words is not tuned: they cannot be avoided."""

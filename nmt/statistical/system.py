@@ -16,6 +16,7 @@ from nmt.model_folder import ModelFolder
 from nmt.search_options import SearchOptions
 from nmt.statistical.compounds import CompoundSplitter
 from nmt.statistical.features import NAMES
+from nmt.statistical.language_model.classes import ClassModel
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.table import PhraseTable
 from nmt.statistical.search.decoder import Decoder
@@ -31,6 +32,7 @@ TOKENIZER: Final = "tokenizer"
 PHRASES: Final = "phrases"
 COMPOUNDS: Final = "compounds.json"
 LANGUAGE_MODEL: Final = "language-model"
+CLASS_MODEL: Final = "class-model"
 WEIGHTS: Final = "weights.json"
 
 _MAX_SEGMENT_WORDS: Final = 250
@@ -162,11 +164,19 @@ def load_phrase_based(folder: ModelFolder) -> PhraseBasedTranslator:
         raise UserError("the tokenizers are not of words", where=str(folder.path), mend=_COPY_AGAIN)
     phrases = PhraseTable.open(folder.path / PHRASES)
     language_model = LanguageModel.open(folder.path / LANGUAGE_MODEL)
+    classes = None
+    if any(name.startswith(f"{CLASS_MODEL}/") for name in folder.files):
+        classes = ClassModel.open(folder.path / CLASS_MODEL).tables
     return PhraseBasedTranslator(
         Words.of(tokenizers.source, splitter),
         Words.of(tokenizers.target),
         Decoder(
-            phrases.arrays, language_model.tables, language_model.begin_state, weights, settings
+            phrases.arrays,
+            language_model.tables,
+            language_model.begin_state,
+            weights,
+            settings,
+            classes,
         ),
         source_language=folder.source_language,
         target_language=folder.target_language,

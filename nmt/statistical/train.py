@@ -23,12 +23,14 @@ from nmt.recipe import PhraseBasedSettings, Recipe
 from nmt.stages import Cost, Meter, run_stage
 from nmt.statistical.alignment.training import align_bitext
 from nmt.statistical.compounds import CompoundSplitter
-from nmt.statistical.features import FIRST_WEIGHTS
+from nmt.statistical.features import CLASS_LANGUAGE_MODEL, FIRST_WEIGHTS, UNKNOWN_WORDS
+from nmt.statistical.language_model.classes import ClassModel
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.table import PhraseTable
 from nmt.statistical.search.decoder import Decoder
 from nmt.statistical.sentences import Alignments, Bitext, Sentences
 from nmt.statistical.system import (
+    CLASS_MODEL,
     COMPOUNDS,
     LANGUAGE_MODEL,
     PHRASES,
@@ -124,11 +126,22 @@ def train_phrase_based(
     model_inputs = {**text_inputs, "model": system.language_model.model_dump(mode="json")}
     language_model = stage("language-model", model_inputs, estimate)
 
+    class_model = None
+    if system.class_model.num_classes is not None:
+
+        def learn_classes(result: Path) -> None:
+            ClassModel.estimate(bitext.target, target.vocabulary, system.class_model).save(result)
+
+        class_inputs = {**text_inputs, "model": system.class_model.model_dump(mode="json")}
+        model_inputs = {**model_inputs, "classes": class_inputs}
+        class_model = stage("class-model", class_inputs, learn_classes)
+
     tuning = Meter()
     with tuning.measuring():
         tuned = _tune(
             system, corpus, languages, PhraseTable.open(phrases),
             LanguageModel.open(language_model),
+            ClassModel.open(class_model) if class_model else None,
             state=folder / "training" / f"tuning-{hash_value([phrase_inputs, model_inputs])[:16]}",
             workers=workers, report=report,
         )  # fmt: skip
@@ -140,6 +153,8 @@ def train_phrase_based(
             write_json(staging / COMPOUNDS, source.splitter.counts)
         _copy(phrases, staging / PHRASES)
         _copy(language_model, staging / LANGUAGE_MODEL)
+        if class_model is not None:
+            _copy(class_model, staging / CLASS_MODEL)
         write_json(staging / WEIGHTS, weights_by_name(tuned.weights))
 
     model = write_model_folder(
@@ -235,6 +250,7 @@ def _tune(
     languages: _Languages,
     phrases: PhraseTable,
     language_model: LanguageModel,
+    class_model: ClassModel | None,
     *,
     state: Path,
     workers: int,
@@ -247,7 +263,7 @@ def _tune(
     references, copies = encode_all_words(languages.target.vocabulary, target_words, source_words)
     decoder = Decoder(
         phrases.arrays, language_model.tables, language_model.begin_state,
-        FIRST_WEIGHTS, system.search,
+        FIRST_WEIGHTS, system.search, class_model.tables if class_model else None,
     )  # fmt: skip
 
     def decode(weights: np.ndarray) -> NBest:
@@ -256,7 +272,12 @@ def _tune(
             found.features, found.words, found.word_offsets, found.sentence_offsets
         ).with_copies(copies)
 
-    return tune(decode, [references], FIRST_WEIGHTS, system.tuning, report=report, state=state)
+    # A feature that is always zero has no weight to be found.
+    absent = () if class_model else (CLASS_LANGUAGE_MODEL,)
+    return tune(
+        decode, [references], FIRST_WEIGHTS, system.tuning,
+        report=report, state=state, frozen=(UNKNOWN_WORDS, *absent),
+    )  # fmt: skip
 
 
 def _copy(stage: Path, folder: Path) -> None:

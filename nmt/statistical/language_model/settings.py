@@ -48,3 +48,12 @@ class LanguageModelSettings(Settings):
     def kept(self, length: int) -> int:
         """The occurrences that an n-gram of this many words needs."""
         return self.min_count[min(length, len(self.min_count)) - 1]
+
+
+class ClassModelSettings(Settings):
+    """An n-gram model of word classes beside that of words (Brown et al. 1992; Och 1999)."""
+
+    num_classes: int | None = Field(default=200, ge=2, le=2000)
+    """Classes that the target words are sorted into; null: no such model."""
+    order: int = Field(default=4, ge=2, le=6)
+    """Words of the longest n-grams."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.statistical.features import NUM_FEATURES, UNKNOWN_WORDS
+from nmt.statistical.language_model.classes import ClassTables
 from nmt.statistical.language_model.tables import LanguageModelTables
 from nmt.statistical.phrases.arrays import PhraseArrays
 from nmt.statistical.search.records import COPIED, NONE, Capacity, Limits, Scratch
@@ -35,6 +36,7 @@ class Model(NamedTuple):
     phrases: PhraseArrays
     language_model: LanguageModelTables
     begin_state: int
+    classes: ClassTables
     weights: NDArray[np.float64]
 
 
@@ -48,16 +50,26 @@ class Decoder:
         begin_state: int,
         weights: NDArray[np.float64],
         settings: PhraseSearchSettings,
+        classes: ClassTables | None = None,
     ) -> None:
-        """``begin_state``: the language model's at the beginning of a sentence; ``weights`` [15] in
-        the order of `nmt.statistical.features`. Arrays may be memory-mapped; they are not copied.
+        """``begin_state``: the language model's at the beginning of a sentence; ``weights`` [F] in
+        the order of `nmt.statistical.features`; ``classes``: a model of word classes, if there is
+        one. Arrays may be memory-mapped; they are not copied.
         """
         assert np.shape(weights) == (NUM_FEATURES,)
+        tables, class_begin, class_of_word = classes or ClassTables.none(
+            max(len(language_model.word_log_p), int(phrases.target_words.max(initial=0)) + 1)
+        )
         self.settings = settings
         self._model = Model(
             PhraseArrays(*(_read_only(array) for array in phrases)),
             LanguageModelTables(*(_read_only(array) for array in language_model)),
             int(begin_state),
+            ClassTables(
+                LanguageModelTables(*(_read_only(array) for array in tables)),
+                int(class_begin),
+                _read_only(class_of_word),
+            ),
             _read_only(np.array(weights, np.float64)),
         )
         self._capacity = Capacity(max_phrase_words=settings.max_phrase_words)
@@ -65,22 +77,25 @@ class Decoder:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """[15] The weights of the features."""
+        """[F] The weights of the features."""
         return self._model.weights
 
     def with_weights(self, weights: NDArray[np.float64]) -> Decoder:
         """The same decoder with other weights; tables are shared."""
-        phrases, language_model, begin_state, _ = self._model
-        return Decoder(phrases, language_model, begin_state, weights, self.settings)
+        return self._changed(weights, self.settings)
 
     def with_settings(self, settings: PhraseSearchSettings) -> Decoder:
         """The same decoder with other settings; tables are shared, and options where they are the
         same."""
-        changed = Decoder(*self._model, settings)
+        changed = self._changed(self.weights, settings)
         of_options = ("max_options", "max_phrase_words")
         if all(getattr(settings, name) == getattr(self.settings, name) for name in of_options):
             changed._idle = self._idle
         return changed
+
+    def _changed(self, weights: NDArray[np.float64], settings: PhraseSearchSettings) -> Decoder:
+        phrases, language_model, begin_state, classes, _ = self._model
+        return Decoder(phrases, language_model, begin_state, weights, settings, classes)
 
     def decode(self, sentences: Sentences, *, workers: int = 1) -> list[Derivation]:
         """The best derivation of each sentence, in order; the same for any number of workers.
@@ -153,7 +168,7 @@ class Decoder:
         return [everything[a:b] for a, b in itertools.pairwise(offsets)]
 
     def phrase_features(self, derivation: Derivation) -> NDArray[np.float64]:
-        """[K, 15] The features of a derivation of K phrases, phrase by phrase."""
+        """[K, F] The features of a derivation of K phrases, phrase by phrase."""
         segments = derivation.segments
         features = np.zeros((len(segments), NUM_FEATURES))
         phrase_features(segments, self._model, features)

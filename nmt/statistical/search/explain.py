@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.statistical.features import (
+    CLASS_LANGUAGE_MODEL,
     LANGUAGE_MODEL,
     NAMES,
     NUM_REORDERING,
@@ -22,7 +23,7 @@ from nmt.statistical.search.results import COPIED_ENTRY, Derivation
 
 _GROUPS: Final = {
     "translation": range(TRANSLATION, TRANSLATION + NUM_TRANSLATION),
-    "language": range(LANGUAGE_MODEL, LANGUAGE_MODEL + 1),
+    "language": (LANGUAGE_MODEL, CLASS_LANGUAGE_MODEL),
     "reordering": range(REORDERING, REORDERING + NUM_REORDERING),
 }
 """Features that are added up in text; all others are "other"."""
@@ -48,7 +49,7 @@ class ExplainedPhrase:
     orientation: str
     """``monotone``, ``swap`` or ``discontinuous``, relative to the phrase before."""
     features: NDArray[np.float64]
-    """[15]"""
+    """[F]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,11 @@ class Explanation:
     phrases: tuple[ExplainedPhrase, ...]
     """In the order of the target."""
     weights: NDArray[np.float64]
-    """[15]"""
+    """[F]"""
 
     @property
     def features(self) -> NDArray[np.float64]:
-        """[15] The features of the whole."""
+        """[F] The features of the whole."""
         features = np.zeros(len(self.weights))
         for phrase in self.phrases:
             features += phrase.features

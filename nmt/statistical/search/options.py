@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from nmt.statistical.features import (
+    CLASS_LANGUAGE_MODEL,
     LANGUAGE_MODEL,
     NUM_TRANSLATION,
     PHRASE_PENALTY,
@@ -20,8 +21,8 @@ from nmt.statistical.features import (
     UNKNOWN_WORDS,
     WORD_PENALTY,
 )
-from nmt.statistical.language_model.tables import EMPTY_STATE, advance
 from nmt.statistical.phrases.arrays import find_phrase
+from nmt.statistical.search.language import NO_CONTEXT, advance_weighted
 from nmt.statistical.search.records import (
     COPIED,
     COPY,
@@ -44,19 +45,19 @@ def _forget_options(model: Any, s: Any) -> None:
     for slot in range(len(s.lists)):
         s.lists[slot].phrase = NONE
     weights = model.weights
-    log_p, state = advance(model.language_model, EMPTY_STATE, UNKNOWN)
-    s.options[COPY].isolated = log_p
-    s.options[COPY].state = state
+    language, states = advance_weighted(model, NO_CONTEXT, UNKNOWN)
+    s.options[COPY].isolated = language
+    s.options[COPY].states = states
     s.options[COPY].first_word = 0
     s.options[COPY].last_word = 1
     s.options[COPY].entry = COPIED
     s.target_words[0].word = UNKNOWN
-    s.target_words[0].state = state
+    s.target_words[0].states = states
     s.target_words[0].rest = 0.0
     score = weights[PHRASE_PENALTY] - weights[WORD_PENALTY] - weights[UNKNOWN_WORDS]
     for orientation in range(NUM_ORIENTATIONS):
         s.after[COPY, orientation] = 0.0
-        s.columns[orientation, 0].value = score + weights[LANGUAGE_MODEL] * log_p
+        s.columns[orientation, 0].value = score + language
         s.columns[orientation, 0].index = COPY
     s.counts[0] = 1
     s.counts[1] = 1
@@ -68,20 +69,20 @@ def _add_option(model: Any, entry: Any, s: Any) -> Any:
     table, weights = model.phrases, model.weights
     option, first = s.counts
     last = first
-    state = EMPTY_STATE
+    states = NO_CONTEXT
     isolated = 0.0
     for n in range(table.target_offsets[entry], table.target_offsets[entry + 1]):
         word = table.target_words[n]
-        log_p, state = advance(model.language_model, state, word)
-        isolated += log_p
+        language, states = advance_weighted(model, states, word)
+        isolated += language
         s.target_words[last].word = word
-        s.target_words[last].state = state
+        s.target_words[last].states = states
         s.target_words[last].rest = isolated
         last += 1
     for n in range(first, last):
         s.target_words[n].rest = isolated - s.target_words[n].rest
     s.options[option].isolated = isolated
-    s.options[option].state = state
+    s.options[option].states = states
     s.options[option].first_word = first
     s.options[option].last_word = last
     s.options[option].entry = entry
@@ -120,15 +121,17 @@ def _prepare(model: Any, phrase: Any, max_options: Any, s: Any) -> Any:
         for n in range(NUM_TRANSLATION):
             score += weights[TRANSLATION + n] * table.scores[entry, n]
         # A logarithm of a probability only makes a score worse.
-        bounded = count == max_options and weights[LANGUAGE_MODEL] >= 0.0
+        bounded = (
+            count == max_options
+            and weights[LANGUAGE_MODEL] >= 0.0
+            and weights[CLASS_LANGUAGE_MODEL] >= 0.0
+        )
         if bounded and score <= ranked[first + count - 1].value:
             continue
-        log_p = 0.0
-        state = EMPTY_STATE
+        states = NO_CONTEXT
         for n in range(begin, end):
-            word_log_p, state = advance(model.language_model, state, table.target_words[n])
-            log_p += word_log_p
-        score += weights[LANGUAGE_MODEL] * log_p
+            language, states = advance_weighted(model, states, table.target_words[n])
+            score += language
         if count < max_options:
             count += 1
         elif score <= ranked[first + count - 1].value:

@@ -1,7 +1,7 @@
 """Recombination: of hypotheses with the same future, only the best is continued.
 
 The future depends on what is covered and how the last phrase lies (the group), on the language
-model's state, and on how the last phrase scores the one after it: on the values of its reordering
+models' states, and on how the last phrase scores the one after it: on the values of its reordering
 scores, as far as a phrase of that orientation can still come.
 """
 
@@ -39,7 +39,7 @@ def _same_after(group: Any, one: Any, other: Any, after: Any) -> Any:
 @njit(cache=True, nogil=True)
 def find_twin(
     option: Any,
-    state: Any,
+    states: Any,
     target: Any,
     group: Any,
     complete: Any,
@@ -52,11 +52,11 @@ def find_twin(
 ) -> Any:
     """Look for a hypothesis with the same future among those from ``first`` on.
 
-    ``option``, ``state`` and ``target`` (index of ``group``) are those of a new hypothesis. Return
+    ``option``, ``states`` and ``target`` (index of ``group``) are those of a new hypothesis. Return
     its slot, which holds such a hypothesis or one before ``first``, as good as none.
     """
     # Arrays come one by one: taken from a tuple in here, their references would be counted.
-    key = (np.int64(target) << 32) + state
+    key = mix(np.int64(target)) + states
     if not complete:
         key = mix(key) + after_bits[option, DISCONTINUOUS]
         if group.next:
@@ -68,7 +68,7 @@ def find_twin(
         other = hypotheses[slots[slot]]
         if (
             other.group == target
-            and other.state == state
+            and other.states == states
             and (complete or _same_after(group, other.option, option, after))
         ):
             break

@@ -33,8 +33,8 @@ SENTENCE_FULL: Final = -5
 
 OPTION = np.dtype(
     [
-        ("isolated", "f8"),  # ln p of its words, without the words before
-        ("state", "i4"),  # of the language model after its words, without those before
+        ("isolated", "f8"),  # weighted ln p of its words, without the words before
+        ("states", "i8"),  # of the language models after its words, without those before
         ("first_word", "i4"),  # where its words begin among the target words
         ("last_word", "i4"),  # where they end
         ("entry", "i4"),  # of the phrase table, or COPIED
@@ -43,9 +43,9 @@ OPTION = np.dtype(
 )
 TARGET_WORD = np.dtype(
     [
-        ("rest", "f8"),  # ln p of the words of the option after this one
+        ("rest", "f8"),  # weighted ln p of the words of the option after this one
+        ("states", "i8"),  # of the language models after it, without what is before the option
         ("word", "i4"),
-        ("state", "i4"),  # of the language model after this word, without what is before the option
     ],
     align=True,
 )
@@ -62,7 +62,7 @@ HYPOTHESIS = np.dtype(
     [
         ("score", "f8"),  # weights times features, up to here
         ("total", "f8"),  # score and the estimate of what is to come
-        ("state", "i4"),  # of the language model
+        ("states", "i8"),  # of the language models
         ("group", "i4"),
         ("back", "i4"),  # hypothesis before
         ("option", "i4"),  # translation of the last phrase

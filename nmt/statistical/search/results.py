@@ -70,7 +70,7 @@ class NBest:
     scores: NDArray[np.float64]
     """[H] Weights times features."""
     features: NDArray[np.float64]
-    """[H, 15]"""
+    """[H, F]"""
     words: NDArray[np.int32]
     """Target words of all, end to end; a copied source word is ``~position``."""
     word_offsets: NDArray[np.int64]

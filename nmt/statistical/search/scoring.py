@@ -7,6 +7,7 @@ from typing import Any
 from numba import njit
 
 from nmt.statistical.features import (
+    CLASS_LANGUAGE_MODEL,
     DISTORTION,
     LANGUAGE_MODEL,
     NUM_TRANSLATION,
@@ -16,7 +17,7 @@ from nmt.statistical.features import (
     UNKNOWN_WORDS,
     WORD_PENALTY,
 )
-from nmt.statistical.language_model.tables import advance
+from nmt.statistical.search.language import advance_both, join_states
 from nmt.statistical.search.records import (
     COPIED,
     DISCONTINUOUS,
@@ -31,13 +32,13 @@ from nmt.statistical.vocabulary import END, UNKNOWN
 def phrase_features(segments: Any, model: Any, features: Any) -> None:
     """Write the features of a derivation, phrase by phrase; their sum is the derivation's.
 
-    ``segments`` [K, 3]: begin, end and entry of each phrase, in target order. ``features`` [K, 15].
+    ``segments`` [K, 3]: begin, end and entry of each phrase, in target order. ``features`` [K, F].
     A phrase's reordering is scored at the phrase after it as far as it looks forward, as in Moses;
     the last phrase has none, and it has the language model's score of the sentence's end.
     """
-    table, language_model = model.phrases, model.language_model
+    table = model.phrases
     features[:] = 0.0
-    state = model.begin_state
+    states = join_states(model.begin_state, model.classes.begin_state)
     last_begin, last_end, last_entry = 0, 0, COPIED
     for n in range(len(segments)):
         begin, end, entry = segments[n]
@@ -55,16 +56,21 @@ def phrase_features(segments: Any, model: Any, features: Any) -> None:
         if entry == COPIED:
             row[WORD_PENALTY] = -1.0
             row[UNKNOWN_WORDS] = -1.0
-            row[LANGUAGE_MODEL], state = advance(language_model, state, UNKNOWN)
+            log_p, class_log_p, states = advance_both(model, states, UNKNOWN)
+            row[LANGUAGE_MODEL] = log_p
+            row[CLASS_LANGUAGE_MODEL] = class_log_p
         else:
             row[REORDERING + orientation] = table.reordering[entry, orientation]
             for score in range(NUM_TRANSLATION):
                 row[TRANSLATION + score] = table.scores[entry, score]
             for place in range(table.target_offsets[entry], table.target_offsets[entry + 1]):
-                log_p, state = advance(language_model, state, table.target_words[place])
+                word = table.target_words[place]
+                log_p, class_log_p, states = advance_both(model, states, word)
                 row[LANGUAGE_MODEL] += log_p
+                row[CLASS_LANGUAGE_MODEL] += class_log_p
                 row[WORD_PENALTY] -= 1.0
         last_begin, last_end, last_entry = begin, end, entry
     if len(segments) > 0:
-        log_p, state = advance(language_model, state, END)
+        log_p, class_log_p, states = advance_both(model, states, END)
         features[len(segments) - 1, LANGUAGE_MODEL] += log_p
+        features[len(segments) - 1, CLASS_LANGUAGE_MODEL] += class_log_p

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from nmt.statistical.features import LANGUAGE_MODEL
-from nmt.statistical.language_model.tables import EMPTY_STATE, advance
+from nmt.statistical.features import CLASS_LANGUAGE_MODEL, LANGUAGE_MODEL
+from nmt.statistical.language_model.tables import advance
 from nmt.statistical.search.borrowing import borrowed
 from nmt.statistical.search.cubes import expand, find_group
 from nmt.statistical.search.heap import (
@@ -27,6 +27,7 @@ from nmt.statistical.search.heap import (
     sort_ranked,
     write_cell,
 )
+from nmt.statistical.search.language import NO_CONTEXT, join_states
 from nmt.statistical.search.options import collect_options
 from nmt.statistical.search.recombination import find_twin, recombine
 from nmt.statistical.search.records import CUBES_FULL, HYPOTHESES_FULL, NONE, NUM_ORIENTATIONS
@@ -34,25 +35,41 @@ from nmt.statistical.vocabulary import END
 
 
 @njit(cache=True, nogil=True)
-def _read_words(option: Any, words: Any, state: Any, complete: Any, language_model: Any) -> Any:
-    """ln p of an option's words after a state, and the state after them.
+def _read_words(
+    option: Any,
+    words: Any,
+    states: Any,
+    complete: Any,
+    language_model: Any,
+    class_tables: Any,
+    class_of_word: Any,
+    weight: Any,
+    class_weight: Any,
+) -> Any:
+    """Weighted ln p of an option's words after some states, and the states after them.
 
     Words are asked for until what is before the option has no effect; the rest is known. With
     ``complete`` the sentence ends after them, and all states are one.
     """
     total = 0.0
+    state, class_state = int(states >> 32), int(states & 0xFFFFFFFF)
     for n in range(option.first_word, option.last_word):
-        log_p, state = advance(language_model, state, words[n].word)
-        total += log_p
-        if state == words[n].state:
+        word = words[n].word
+        log_p, state = advance(language_model, state, word)
+        class_log_p, class_state = advance(class_tables, class_state, class_of_word[word])
+        total += weight * log_p + class_weight * class_log_p
+        states = join_states(state, class_state)
+        if states == words[n].states:
             total += words[n].rest
-            state = int(option.state)
+            states = np.int64(option.states)
             break
     if complete:
+        state, class_state = int(states >> 32), int(states & 0xFFFFFFFF)
         log_p, state = advance(language_model, state, END)
-        total += log_p
-        state = EMPTY_STATE
-    return total, state
+        class_log_p, class_state = advance(class_tables, class_state, class_of_word[END])
+        total += weight * log_p + class_weight * class_log_p
+        states = NO_CONTEXT
+    return total, states
 
 
 @njit(cache=True, nogil=True)
@@ -76,8 +93,10 @@ def _fill(
     cubes, heap, hypotheses, groups = s.cubes[bucket], s.heap, s.hypotheses, s.groups
     rows, columns, options, words = s.rows, s.columns, s.options, s.target_words
     slots, after, after_bits = s.hypothesis_slots, s.after, s.after_bits
-    language_model = model.language_model
-    language_weight = model.weights[LANGUAGE_MODEL]
+    language_model, class_tables = model.language_model, model.classes.tables
+    class_of_word = model.classes.class_of_word
+    weight = model.weights[LANGUAGE_MODEL]
+    class_weight = model.weights[CLASS_LANGUAGE_MODEL]
     complete = covered == size
     bar = s.cube_best[bucket] - limits.threshold
     best = -np.inf
@@ -124,9 +143,12 @@ def _fill(
             num_cells += 1
 
         option = options[option_index]
-        state = int(hypotheses[back].state)
-        log_p, state = _read_words(option, words, state, complete, language_model)
-        score = known + language_weight * (log_p - option.isolated)
+        states = np.int64(hypotheses[back].states)
+        language, states = _read_words(
+            option, words, states, complete,
+            language_model, class_tables, class_of_word, weight, class_weight,
+        )  # fmt: skip
+        score = known + language - option.isolated
         total = score + cube.future
         if total < best - limits.threshold:
             continue
@@ -140,7 +162,7 @@ def _fill(
             )
         target = cube.target
         slot = find_twin(
-            option_index, state, target, groups[target], complete, first_hypothesis, mask,
+            option_index, states, target, groups[target], complete, first_hypothesis, mask,
             hypotheses, slots, after, after_bits,
         )  # fmt: skip
         twin = slots[slot]
@@ -157,7 +179,7 @@ def _fill(
                 continue
         hypotheses[new].score = score
         hypotheses[new].total = total
-        hypotheses[new].state = state
+        hypotheses[new].states = states
         hypotheses[new].back = back
         hypotheses[new].option = option_index
         hypotheses[new].end = cube.end
@@ -234,7 +256,7 @@ def _begin(size: Any, mask: Any, model: Any, s: Any) -> None:
     hypothesis = s.hypotheses[0]
     hypothesis.score = 0.0
     hypothesis.total = s.future[0, size]
-    hypothesis.state = model.begin_state
+    hypothesis.states = join_states(model.begin_state, model.classes.begin_state)
     hypothesis.group = 0
     hypothesis.back = NONE
     hypothesis.option = NONE

@@ -17,7 +17,9 @@ from nmt.statistical.language_model.tables import EMPTY_STATE, advance
 from nmt.statistical.vocabulary import END
 from tests.statistical.language_model.examples import GOOD, WORDS, estimate, split
 
-kenlm = pytest.importorskip("kenlm", reason="kenlm is not installed (extra: oracles; it needs a C++ compiler)")
+kenlm = pytest.importorskip(
+    "kenlm", reason="kenlm is not installed (extra: oracles; it needs a C++ compiler)"
+)
 
 
 class German(NamedTuple):

@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nmt.statistical.features import NUM_FEATURES, REORDERING, TRANSLATION
+from nmt.statistical.features import CLASS_LANGUAGE_MODEL, NUM_FEATURES, REORDERING, TRANSLATION
+from nmt.statistical.language_model.classes import ClassTables
 from nmt.statistical.language_model.tables import LanguageModelTables, TableRows, insert
 from nmt.statistical.phrases.arrays import PhraseArrays, make_slots
 from nmt.statistical.search.decoder import Decoder
@@ -78,11 +79,20 @@ class RandomModel:
     language_model: LanguageModel
     target_words: int
     weights: NDArray[np.float64]
+    class_model: LanguageModel | None = None
+    """Of classes, or none."""
+    class_of_word: tuple[int, ...] = ()
 
     def decoder(self, settings: PhraseSearchSettings) -> Decoder:
         """A decoder with this model."""
         tables, begin_state = self.language_model.tables(self.target_words)
-        return Decoder(phrase_arrays(self.entries), tables, begin_state, self.weights, settings)
+        classes = None
+        if self.class_model is not None:
+            of_word = np.array(self.class_of_word, np.int32)
+            classes = ClassTables(*self.class_model.tables(int(of_word.max()) + 1), of_word)
+        return Decoder(
+            phrase_arrays(self.entries), tables, begin_state, self.weights, settings, classes
+        )
 
 
 def _float(value: float) -> float:
@@ -107,18 +117,13 @@ def random_model(
     """
     rng = np.random.default_rng(seed)
     last = FIRST_WORD + target_words
-    log_p: dict[Ngram, float] = {(n,): _float(rng.uniform(-4, -1)) for n in range(last)}
-    back_off: dict[Ngram, float] = {(): 0.0}
-    layer: list[Ngram] = [(n,) for n in (BEGIN, *range(FIRST_WORD, last)) if rng.random() < 0.8]
-    for _ in range(2, order + 1):
-        longer: list[Ngram] = []
-        for context in layer:
-            back_off[context] = _float(rng.uniform(-2, 0))
-            for word in (UNKNOWN, END, *range(FIRST_WORD, last)):
-                if rng.random() < 0.4:
-                    log_p[*context, word] = _float(rng.uniform(-4, 0))
-                    longer.append((*context, word))
-        layer = [ngram for ngram in longer if ngram[-1] != END and rng.random() < 0.8]
+    language_model = _random_language_model(rng, last, order)
+    class_model, class_of_word = None, (UNKNOWN, BEGIN, END)
+    if rng.random() < 0.7:
+        num_classes = int(rng.integers(1, 4))
+        class_model = _random_language_model(rng, FIRST_WORD + num_classes, 3)
+        drawn = rng.integers(FIRST_WORD, FIRST_WORD + num_classes, target_words)
+        class_of_word = (UNKNOWN, BEGIN, END, *drawn.tolist())
     entries: dict[Ngram, list[Entry]] = {}
     known = range(FIRST_WORD, FIRST_WORD + source_words - unknown)
     phrases: list[Ngram] = [()]
@@ -134,7 +139,24 @@ def random_model(
     weights[1] = rng.uniform(-1, 1)
     if rng.random() < 0.3:
         weights[REORDERING:] = 0.0
-    return RandomModel(entries, LanguageModel(log_p, back_off), last, weights)
+    return RandomModel(entries, language_model, last, weights, class_model, class_of_word)
+
+
+def _random_language_model(rng: np.random.Generator, last: int, order: int) -> LanguageModel:
+    """N-grams of the ids below ``last``; not all that could be there are."""
+    log_p: dict[Ngram, float] = {(n,): _float(rng.uniform(-4, -1)) for n in range(last)}
+    back_off: dict[Ngram, float] = {(): 0.0}
+    layer: list[Ngram] = [(n,) for n in (BEGIN, *range(FIRST_WORD, last)) if rng.random() < 0.8]
+    for _ in range(2, order + 1):
+        longer: list[Ngram] = []
+        for context in layer:
+            back_off[context] = _float(rng.uniform(-2, 0))
+            for word in (UNKNOWN, END, *range(FIRST_WORD, last)):
+                if rng.random() < 0.4:
+                    log_p[*context, word] = _float(rng.uniform(-4, 0))
+                    longer.append((*context, word))
+        layer = [ngram for ngram in longer if ngram[-1] != END and rng.random() < 0.8]
+    return LanguageModel(log_p, back_off)
 
 
 def _random_entry(rng: np.random.Generator, length: int, last: int) -> Entry:
@@ -223,6 +245,10 @@ def features_of(model: RandomModel, sentence: Ngram, steps: list[Step]) -> NDArr
     target = [word for step in steps for word in step[3]]
     for n, word in enumerate([*target, END]):
         features[0] += model.language_model.score((BEGIN, *target[:n]), word)
+        if model.class_model is not None:
+            classes = [model.class_of_word[w] for w in (BEGIN, *target[:n], word)]
+            context = tuple(classes[:-1])
+            features[CLASS_LANGUAGE_MODEL] += model.class_model.score(context, classes[-1])
     features[1] = -len(target)
     features[2] = len(steps)
     for before, (begin, end, number, _) in zip([None, *steps], steps, strict=False):
