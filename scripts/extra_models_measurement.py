@@ -24,6 +24,9 @@ from nmt.statistical.search.results import COPIED_ENTRY, NBest
 from nmt.statistical.sentences import Alignments, Bitext, Sentences
 from nmt.statistical.vocabulary import FIRST_WORD, UNKNOWN, Vocabulary
 
+_LIKE_FREQUENT: Final = 200
+"""Words next to each other, by frequency, that count as about as frequent."""
+
 
 @dataclass(frozen=True)
 class Links:

@@ -36,6 +36,7 @@ from nmt.files import write_json
 from nmt.recipe import PhraseBasedSettings, read_recipe
 from nmt.statistical.alignment.training import align_bitext
 from nmt.statistical.features import FIRST_WEIGHTS, NAMES, UNKNOWN_WORDS
+from nmt.statistical.language_model.classes import learn_classes
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.arrays import PhraseArrays
 from nmt.statistical.phrases.table import PhraseTable
@@ -62,7 +63,6 @@ from scripts.extra_models_measurement import (
     Links,
     Model1,
     estimate_ngrams,
-    learn_classes,
     shuffle_classes,
 )
 from scripts.extra_models_operations import OperationNgrams

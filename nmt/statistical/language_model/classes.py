@@ -24,8 +24,6 @@ from nmt.statistical.language_model.tables import LanguageModelTables, TableRows
 from nmt.statistical.sentences import Sentences
 from nmt.statistical.vocabulary import BEGIN, END, FIRST_WORD, UNKNOWN, Vocabulary
 
-_LIKE_FREQUENT: Final = 200
-"""Words next to each other, by frequency, that count as about as frequent."""
 _CLASS_OF_WORD: Final = "class-of-word.npy"
 
 
