@@ -7,7 +7,7 @@ n-grams of translation operations are in `extra_models_operations.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
