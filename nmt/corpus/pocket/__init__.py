@@ -6,8 +6,8 @@ whose translation depends on what they stand with; not how it copes with the wor
 
 ::
 
-    lexicon (words, what they go with) ──► sampler (clauses, noun phrases) ──┐
-    grammar (constructions) ───────────────────────────────────────────────┴──► derivation ──► splits
+    lexicon (words, what they go with) ──► sampler (clauses, noun phrases) ───┐
+    grammar (constructions) ────────────────────────────────────────────────┴─► derivation ─► splits
 """
 
 from nmt.corpus.pocket.reader import PocketReader

@@ -63,7 +63,7 @@ def comparison(adjective: str, how: str) -> tuple[str, str]:
         return comparative, superlative
     if adjective.endswith("e"):
         return f"{adjective}r", f"{adjective}st"
-    if re.search(r"[^aeiou]y$", adjective) and adjective not in ("shy", "dry"):
+    if re.search(r"[^aeiou]y$", adjective) and adjective != "shy":
         return f"{adjective[:-1]}ier", f"{adjective[:-1]}iest"
     stem = _doubled(adjective)
     return f"{stem}er", f"{stem}est"
@@ -71,7 +71,9 @@ def comparison(adjective: str, how: str) -> tuple[str, str]:
 
 def _doubled(word: str) -> str:
     """A word of one syllable as it stands before a vowel: stopp(ed), bigg(er)."""
-    if re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", word) or re.fullmatch(r"(qu)[iaeo][^aeiouwxy]", word):
+    if re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", word) or re.fullmatch(
+        r"(qu)[iaeo][^aeiouwxy]", word
+    ):
         return word + word[-1]
     return word
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 CASES: Final = ("nom", "acc", "dat", "gen")
@@ -37,7 +38,7 @@ _RELATIVE: Final = {
 }  # fmt: skip
 
 _UMLAUT: Final = {"a": "ä", "o": "ö", "u": "ü", "A": "Ä", "O": "Ö", "U": "Ü"}
-_INSEPARABLE: Final = re.compile(r"(be|emp|ent|er|ge|miss|ver|zer|über|unter|wider|wieder)")
+_INSEPARABLE: Final = re.compile(r"(be|emp|ent|er|ge|miss|ver|zer|über|umarm|unter|wider|wieder)")
 
 
 def definite(gender: str, case: str) -> str:
@@ -71,6 +72,7 @@ def adjective_ending(declension: str, gender: str, case: str) -> str:
     return table[gender][index]
 
 
+@cache
 def inflect(adjective: str, ending: str) -> str:
     """An adjective with an ending: hohes, dunkles, teures, großes."""
     if adjective == "hoch":
@@ -99,11 +101,11 @@ def comparison(adjective: str, how: str) -> tuple[str, str]:
     comparative = inflect(stem, "er")
     if len(parts) == 3:
         return comparative, parts[2]
-    if re.search(r"(e|el|en|er)$", stem):
-        return comparative, f"{stem.removesuffix('e')}st"
-    hissing = re.search(r"(d|t|s|ß|z|x|sch)$", stem) and not stem.endswith("isch")
-    # Participles used as adjectives have no e: begabtest-, but spannendst-.
-    return comparative, f"{stem}{'est' if hissing and not stem.endswith('end') else 'st'}"
+    stem = stem.removesuffix("e")
+    # Long adjectives in -isch and participles have no e: praktischst-, spannendst-.
+    without = re.search(r"(..isch|end)$", stem) and stem != "frisch"
+    needs_e = re.search(r"(d|t|s|ß|z|x|sch)$", stem) and not without
+    return comparative, f"{stem}{'est' if needs_e else 'st'}"
 
 
 def noun_plural(singular: str, how: str) -> str:
@@ -118,8 +120,6 @@ def genitive(singular: str) -> str:
     """The genitive of a masculine or neuter noun."""
     if singular.endswith("nis"):
         return f"{singular}ses"
-    if singular.endswith("us") and len(singular) > 4:
-        return singular
     if singular == "Bus":
         return "Busses"
     if re.search(r"(s|ß|x|z|tz|sch)$", singular):
@@ -240,7 +240,7 @@ def _present(infinitive: str, stem: str, third: str) -> dict[str, str]:
     elif third == f"{stem}{e}t":
         second = f"{stem}{e}st"
     else:
-        # The vowel changes in the second person too: hilfst, nimmst, fährst, lädst; trittst, hältst.
+        # The vowel changes in the second person too: hilfst, fährst, lädst; trittst, hältst.
         second = f"{third}st" if stem.endswith("t") else f"{root}st"
     first = f"{stem[:-2]}le" if infinitive.endswith("eln") else f"{stem}e"
     forms = (first, second, third, infinitive, f"{stem}{e}t", infinitive)
@@ -250,7 +250,7 @@ def _present(infinitive: str, stem: str, third: str) -> dict[str, str]:
 def _preterite(past: str) -> dict[str, str]:
     """All persons from the first: weak if it ends in -te (or is "wurde"), else strong."""
     if past == "war":
-        forms = "war warst war waren wart waren".split()
+        forms = ["war", "warst", "war", "waren", "wart", "waren"]
     elif past.endswith("te") or past in ("wurde", "würde", "wäre"):
         forms = [past, f"{past}st", past, f"{past}n", f"{past}t", f"{past}n"]
     else:
@@ -274,4 +274,4 @@ def _imperative(infinitive: str, stem: str, third: str) -> str:
 
 
 def _last_vowels(word: str) -> str:
-    return re.findall(r"[aeiouäöü]+", word)[-1]
+    return str(re.findall(r"[aeiouäöü]+", word)[-1])

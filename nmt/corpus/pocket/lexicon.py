@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from nmt.corpus.pocket import english, german
 from nmt.corpus.pocket.english import EnglishVerb
@@ -44,6 +44,11 @@ class Noun:
     def countable(self) -> bool:
         """Whether English counts it."""
         return self.english_plural not in (NONE, ALWAYS)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether English has only a plural where German counts: scissors, glasses."""
+        return self.english_plural == ALWAYS and self.german_plural not in (NONE, ALWAYS)
 
     @property
     def has_plural(self) -> bool:
@@ -179,6 +184,9 @@ class Lexicon:
         for adjective in self.adjectives:
             for noun in dict.fromkeys(n for group in adjective.groups for n in self.members(group)):
                 self._adjectives_of[noun].append(adjective)
+        lists = self._adjectives_of
+        self._describable = [noun for noun in self.nouns if lists[noun]]
+        self._comparable = [noun for noun in self.nouns if any(a.comparable for a in lists[noun])]
 
     def _noun(self, row: dict[str, str]) -> Noun:
         singular, how = row["english"], row["english_plural"]
@@ -199,7 +207,7 @@ class Lexicon:
         return Noun(
             singular, plural, row["german"], german_plural, row["gender"], extra.get("nat", ""),
             feminine, "weak" in extra, "sg" in extra, classes,
-            bool(classes & {"kin", "spouse", "adult", "young", "infant", "job", "artist"}),
+            bool(classes & {"kin", "spouse", "adult", "young", "infant", "job", "artist", "crowd"}),
             genitive,
         )  # fmt: skip
 
@@ -217,11 +225,14 @@ class Lexicon:
     def _expand(self, group: str) -> Iterable[Noun]:
         if group[0].isupper():
             lemma, _, meaning = group.partition(".")
-            return [
+            found = [
                 noun
                 for noun in self.nouns
                 if noun.german_singular == lemma and meaning in ("", noun.english_singular)
             ]
+            if len(found) != 1:
+                raise ValueError(f"{len(found)} nouns are {group}: write {lemma}.ENGLISH")
+            return found
         direct = [noun for noun in self.nouns if group in noun.classes]
         for member in self.groups.get(group, ()):
             if member != group:
@@ -230,13 +241,18 @@ class Lexicon:
             raise ValueError(f"no nouns in {group}")
         return direct
 
+    def describable(self, compared: bool) -> list[Noun]:
+        """The nouns that have adjectives; if ``compared``, adjectives with a comparative."""
+        return self._comparable if compared else self._describable
+
     def adjectives_of(self, noun: Noun) -> list[Adjective]:
         """The adjectives that go with a noun."""
         return self._adjectives_of[noun]
 
 
 def _adjective(row: dict[str, str]) -> Adjective:
-    english_degrees, german_degrees = (row["english"],), (row["german"],)
+    english_degrees: tuple[str, ...] = (row["english"],)
+    german_degrees: tuple[str, ...] = (row["german"],)
     if row["english_comparison"] != "-" and row["german_comparison"] != "-":
         english_degrees += english.comparison(row["english"], row["english_comparison"])
         german_degrees += german.comparison(row["german"], row["german_comparison"])
@@ -293,8 +309,3 @@ def german_auxiliaries() -> dict[str, GermanVerb]:
         "lassen": "lässt ließ gelassen",
     }  # fmt: skip
     return {name: GermanVerb.parse(name, parts) for name, parts in forms.items()}
-
-
-def sentence_verbs(lexicon: Lexicon, kind: str) -> list[Verb]:
-    """The verbs that take a clause of a kind: that, whether, wh, zu, ing."""
-    return cast(list[Verb], [verb for verb in lexicon.verbs if kind in verb.clauses])

@@ -24,6 +24,8 @@ SUBJECT_PRONOUNS: Final = (
 )  # fmt: skip
 PERSONAL: Final = frozenset({"human", "person", "adult", "acquaintance", "human_def"})
 """Groups that names and personal pronouns belong to."""
+_UNDESCRIBED: Final = frozenset({"language", "subject", "sport", "topic", "spouse"})
+"""Classes of nouns that take adjectives as predicates only."""
 _RESERVED_SHARE: Final = 14
 """One combination of words in so many is kept for the test sets."""
 
@@ -65,6 +67,8 @@ class NominalSampler:
         self.draw = draw
         self.reserved = 0
         """Reserved combinations drawn since it was set to zero."""
+        self.names_used: set[str] = set()
+        """Names in the sentence; to be cleared before the next."""
         self._ownable = set(lexicon.members("ownable"))
         self._names: dict[str, list[dict[str, str]]] = {}
         for row in lexicon.names:
@@ -73,12 +77,20 @@ class NominalSampler:
     def first_name(self) -> Name:
         """A first name."""
         kind, *pronouns = self.draw.one((("female", "she", "sie"), ("male", "he", "er")))
-        row = self.draw.one(self._names[kind])
+        row = self._unused(kind)
         return Name(row["english"], row["german"], *pronouns)
+
+    def _unused(self, kind: str) -> dict[str, str]:
+        """A name that the sentence does not have yet."""
+        while True:
+            row = self.draw.one(self._names[kind])
+            if row["english"] not in self.names_used:
+                self.names_used.add(row["english"])
+                return row
 
     def title_name(self) -> Name:
         """Mr or Mrs and a surname."""
-        row = self.draw.one(self._names["surname"])
+        row = self._unused("surname")
         mr, herr, *pronouns = self.draw.one(
             (("Mrs", "Frau", "she", "sie"), ("Mr", "Herr", "he", "er"))
         )
@@ -104,10 +116,7 @@ class NominalSampler:
         first: Nominal = self.first_name()
         if self.draw.chance(0.5):
             first = self.noun_phrase(self.draw.one(self.lexicon.members("kin")), "subject")
-        second = self.first_name()
-        while second.english() == first.english():
-            second = self.first_name()
-        return Coordination(first, second)
+        return Coordination(first, self.first_name())
 
     def single_person(self, *, is_adult: bool = True) -> Nominal:
         """Someone who is he or she."""
@@ -161,12 +170,16 @@ class NominalSampler:
         adjectives = []
         bare_styles = ("bare", "idiom", "inst", "own", "ownsg", "ownpl", "place")
         rate = 0.08 if style in bare_styles or "kin" in noun.classes else 0.27
+        if noun.classes & _UNDESCRIBED:
+            rate = 0
         if style not in ("idiom", "inst") and self.draw.chance(rate):
             adjective = self.adjective(noun)
             adjectives = [(adjective, "positive")] if adjective else []
         return NounPhrase(noun, determiner, plural, adjectives)
 
-    def adjective(self, noun: Noun, keep: Callable[[Adjective], bool] = lambda _: True) -> Adjective | None:
+    def adjective(
+        self, noun: Noun, keep: Callable[[Adjective], bool] = lambda _: True
+    ) -> Adjective | None:
         """An adjective that goes with a noun."""
         options = [a for a in self.lexicon.adjectives_of(noun) if keep(a)]
         if not options:
@@ -183,7 +196,9 @@ class NominalSampler:
         if "sky" in noun.classes or noun.german_singular in ("Leute", "Polizei", "Wetter"):
             return False, the
         if style in ("own", "ownsg", "ownpl") and owner is not None:
-            plural = style == "ownpl" or (style == "own" and noun.has_plural and noun.english_singular != "face")
+            plural = style == "ownpl" or (
+                style == "own" and noun.has_plural and noun.english_singular != "face"
+            )
             return plural, Determiner("own", (owner.english_pronoun, owner.german_pronoun))
         if style == "bare":
             return noun.has_plural, bare
@@ -195,6 +210,8 @@ class NominalSampler:
             return self._of_family(noun, number)
         if style == "place":
             return False, Determiner("this") if draw.chance(0.04) else the
+        if style == "meal":
+            return False, Determiner("meal")
         if style in ("pl", "defpl"):
             return noun.has_plural, the
         can_be_plural = noun.has_plural and number != "singular"
@@ -202,7 +219,11 @@ class NominalSampler:
             return False, the if style == "object" and draw.chance(0.3) else bare
         possessive = self._possessive(noun, owner)
         if style == "subject":
-            options = [(50.0, (False, the)), (10, (False, Determiner("this"))), (18, (False, possessive))]
+            options = [
+                (50.0, (False, the)),
+                (10, (False, Determiner("this"))),
+                (18, (False, possessive)),
+            ]
             if can_be_plural:
                 options += [
                     (9, (True, the)), (4, (True, possessive)), (2, (True, Determiner("many"))),
@@ -212,17 +233,25 @@ class NominalSampler:
             if noun.countable:
                 options += [(4, (False, Determiner("a"))), (2, (False, Determiner("every")))]
         elif style == "def":
-            options = [(55.0, (False, the)), (25, (False, possessive)), (7, (False, Determiner("this")))]
+            options = [
+                (55.0, (False, the)),
+                (25, (False, possessive)),
+                (7, (False, Determiner("this"))),
+            ]
             if can_be_plural:
-                options += [(10, (True, the)), (3, (True, possessive)), (1, (True, Determiner("all"))),
-                            (1, (True, Determiner("both")))]  # fmt: skip
+                options += [
+                    (10, (True, the)), (3, (True, possessive)),
+                    (0.4, (True, Determiner("all"))), (0.4, (True, Determiner("both"))),
+                ]  # fmt: skip
         elif style == "indef":
             options = [(60.0, (False, Determiner("a")))]
             if can_be_plural:
                 options += self._indefinite_plurals()
         else:
-            options = [(40.0, (False, Determiner("a"))), (22, (False, the)), (14, (False, possessive)),
-                       (3, (False, Determiner("this")))]  # fmt: skip
+            options = [
+                (40.0, (False, Determiner("a"))), (22, (False, the)), (14, (False, possessive)),
+                (3, (False, Determiner("this"))),
+            ]  # fmt: skip
             if can_be_plural:
                 options += [*self._indefinite_plurals(), (6, (True, the)), (3, (True, possessive))]
         plural, determiner = draw.weighted(options)
@@ -238,7 +267,7 @@ class NominalSampler:
     def _number(self) -> Determiner:
         draw = self.draw
         number = 2 + int(draw.random.random() * 5)
-        if draw.chance(0.25):
+        if draw.chance(0.12):
             number = 7 + int(draw.random.random() * 90)
         return Determiner("number", number=number)
 
@@ -246,20 +275,31 @@ class NominalSampler:
         draw = self.draw
         if noun not in self._ownable:
             return Determiner("the")
-        if owner is not None and draw.chance(0.7):
+        owns = owner is not None and (owner.is_human or _is_animal(owner))
+        if owner is not None and owns and draw.chance(0.7):
             return Determiner("possessive", (owner.english_pronoun, owner.german_pronoun))
         if draw.chance(0.35):
             return Determiner("possessive", possessor=self.first_name())
         if draw.chance(0.3):
             kin = self.draw.one(self.lexicon.members("kin"))
-            return Determiner("possessive", possessor=self.noun_phrase(kin, "subject", number="singular"))
+            return Determiner(
+                "possessive", possessor=self.noun_phrase(kin, "subject", number="singular")
+            )
         return Determiner("possessive", draw.one(SUBJECT_PRONOUNS))
 
     def _of_family(self, noun: Noun, number: str) -> tuple[bool, Determiner]:
         draw = self.draw
-        owner = draw.weighted([(5, ("I", "ich")), (1, ("he", "er")), (1, ("she", "sie")), (1, ("we", "wir")),
-                               (1, ("they", "sie_plural"))])  # fmt: skip
+        mine = SUBJECT_PRONOUNS[0]
+        owner = mine if draw.chance(0.5) else draw.one(SUBJECT_PRONOUNS)
         if "spouse" in noun.classes:
-            owner = draw.one((("I", "ich"), ("she", "sie") if noun.natural_gender == "m" else ("he", "er")))
+            owner = draw.one(
+                (("I", "ich"), ("she", "sie") if noun.natural_gender == "m" else ("he", "er"))
+            )
         plural = noun.has_plural and number != "singular" and draw.chance(0.15)
         return plural, Determiner("possessive", owner)
+
+
+def _is_animal(nominal: Nominal) -> bool:
+    return isinstance(nominal, NounPhrase) and bool(
+        nominal.noun.classes & {"pet", "farm", "wild", "bird"}
+    )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-_ENGLISH: Final = (
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_ENGLISH: Final = _words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen"
-).split()
-_ENGLISH_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_GERMAN: Final = (
+)
+_ENGLISH_TENS: Final = _words("twenty thirty forty fifty sixty seventy eighty ninety")
+_GERMAN: Final = _words(
     "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
     "fünfzehn sechzehn siebzehn achtzehn neunzehn"
-).split()
-_GERMAN_TENS: Final = "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
+)
+_GERMAN_TENS: Final = _words("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig")
 
 MONTHS: Final = (
     ("January", "Januar"), ("February", "Februar"), ("March", "März"), ("April", "April"),

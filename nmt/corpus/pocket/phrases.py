@@ -219,7 +219,7 @@ class NounPhrase(Nominal):
         if natural and not self.german_plural:
             self.german_pronoun = _OF_GENDER[natural]
         self.is_definite = self.determiner.kind in (
-            "the", "this", "possessive", "every", "all", "both", "which", "own", "most",
+            "the", "this", "possessive", "every", "all", "both", "which", "own", "meal",
         )  # fmt: skip
 
     def english(self, case: str = "object") -> str:
@@ -254,7 +254,7 @@ class NounPhrase(Nominal):
                 return f"{numbers.english_number(determiner.number)} {core}"
             case "few":
                 return f"a few {core}"
-            case "bare":
+            case "bare" | "meal":
                 return core
             case "instrument":
                 return f"the {core}"
@@ -289,7 +289,11 @@ class NounPhrase(Nominal):
                 return german.like_a(stem, gender, case), "mixed", ""
             case "possessive" if isinstance(determiner.possessor, Name):
                 name = determiner.possessor.german_text
-                return f"{name}'" if name.endswith(("s", "x", "z", "ß")) else f"{name}s", "strong", ""
+                return (
+                    f"{name}'" if name.endswith(("s", "x", "z", "ß")) else f"{name}s",
+                    "strong",
+                    "",
+                )
             case "possessive" if determiner.possessor:
                 owner = determiner.possessor.german("gen")[0]
                 return german.definite(gender, case), "weak", owner
@@ -297,6 +301,11 @@ class NounPhrase(Nominal):
                 return numbers.german_number(determiner.number), "strong", ""
             case "few":
                 return "ein paar", "strong", ""
+            case "meal":
+                return german.definite(gender, case), "weak", ""
+            case "bare" if self.noun.is_pair and gender != "p":
+                # Glasses without an article are "eine Brille".
+                return german.like_a("ein", gender, case), "mixed", ""
             case "bare" | "a" | "instrument":
                 return "", "strong", ""
         _, stem, declension = _QUANTIFIERS[determiner.kind]

@@ -13,6 +13,7 @@ _PREPOSITIONS: Final = {
     "town": ("in", "to", "from", "in", "in", "acc", "aus"),
     "country": ("in", "to", "from", "in", "in", "acc", "aus"),
     "building": ("in", "into", "out of", "in", "in", "acc", "aus"),
+    "pool": ("in", "to", "from", "in", "in", "acc", "aus"),
     "venue": ("at", "to", "from", "in", "in", "acc", "aus"),
     "campus": ("at", "to", "from", "an", "zu", "dat", "von"),
     "office": ("at", "to", "from", "bei", "zu", "dat", "von"),
@@ -34,12 +35,13 @@ _PREPOSITIONS: Final = {
 _EXCEPTIONS: Final = {
     "Tankstelle": "stop", "Straße": "street", "Turnhalle": "venue", "Strand": "beach",
     "Fluss": "river", "Parkplatz": "plaza", "Insel": "top", "Park": "parkland", "Garten": "room",
-    "Zoo": "zoo", "Wald": "room",
+    "Zoo": "zoo", "Wald": "room", "Polizeiwache": "watch",
 }  # fmt: skip
 _MORE: Final = {
     "beach": ("on", "to", "from", "an", "an", "acc", "von"),
     "river": ("by", "to", "from", "an", "an", "acc", "von"),
     "parkland": ("in", "to", "from", "in", "in", "acc", "aus"),
+    "watch": ("at", "to", "from", "auf", "zu", "dat", "von"),
     "zoo": ("at", "to", "from", "in", "in", "acc", "aus"),
 }
 

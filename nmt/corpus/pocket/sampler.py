@@ -3,64 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
+from nmt.corpus.pocket.choosing import ClauseSpec, NothingFitsError, allows, same
 from nmt.corpus.pocket.clauses import Adverbial, Clause, Modal
-from nmt.corpus.pocket.lexicon import Adverb, Lexicon, Noun, Role, Verb
+from nmt.corpus.pocket.lexicon import Adjective, Adverb, Lexicon, Noun, Role, Verb
 from nmt.corpus.pocket.nominals import PERSONAL, Draw, NominalSampler, is_reserved
 from nmt.corpus.pocket.numbers import clock
-from nmt.corpus.pocket.phrases import Determiner, Gap, Literal, Name, Nominal, NounPhrase, Pronoun
+from nmt.corpus.pocket.phrases import Determiner, Gap, Nominal, NounPhrase, Pronoun
 from nmt.corpus.pocket.places import place_english, place_german
 
 _TENSES: Final = (
     (3.0, "present"), (2.5, "progressive"), (6.0, "past"), (2.0, "perfect"), (1.5, "future"),
     (3.5, "modal"), (1.0, "past-modal"),
 )  # fmt: skip
-_DYNAMIC: Final = frozenset({"progressive", "was-doing", "since"})
-_REPEATED: Final = frozenset({"present", "plain"})
 _TIME_TAG: Final = {
     "past": "past", "progressive": "progressive", "future": "future", "modal": "modal",
     "present": "habit",
 }  # fmt: skip
 _GRAMMATICAL: Final = {"plain": "present"}
 """Tenses that differ from others only in the adverbs that they ask for."""
+_TOLD: Final = frozenset({"narrative", "was-doing", "pluperfect"})
+_PAST: Final = frozenset({"past", "perfect", "unreal-past", "conditional-perfect"})
+_RELATIVE_TENSES: Final = {
+    True: ((5, "past"), (2, "perfect"), (2, "progressive"), (2, "modal")),
+    False: ((6, "past"), (2, "perfect"), (2, "modal")),
+}
+"""Tenses of relative clauses whose pronoun is the subject (True) or something else."""
+_TAKE_RELATIVES: Final = frozenset({"the", "a", "this", "many", "number", "all"})
+"""Determiners of nouns that relative clauses are hung on."""
 _MODALS: Final = {
     "can-past": Modal("could", "können", "preterite", True),
     "can": Modal("can", "können", "present", True),
 }
-
-
-@dataclass(frozen=True)
-class ClauseSpec:
-    """What a construction asks of a clause."""
-
-    subject: Nominal | None = None
-    subject_group: str = ""
-    verb: str = ""
-    """Kind of clause it takes (that, zu ...) or ``be``; empty for any other verb."""
-    tense: str = ""
-    adverbs: tuple[str, ...] = ("time", "often", "manner", "place", "aspect", "sentence")
-    negated: float = 0.05
-    passive: bool = False
-    dynamic: bool = False
-    """Only verbs for what one does."""
-    imperative: bool = False
-    thing: bool = False
-    """Its object must be a thing."""
-    done: bool = False
-    """Only verbs for what one has done by others."""
-    needs: str = ""
-    """``object`` or a place, to be asked for."""
-    definite_object: bool = False
-    depth: int = 0
-    """Levels of clauses that may still be put inside."""
-    extra: tuple[Adverbial, ...] = field(default=())
-
-
-class NothingFitsError(Exception):
-    """The words drawn so far allow no sentence; another is drawn."""
 
 
 class ClauseSampler:
@@ -72,6 +49,7 @@ class ClauseSampler:
         self.nominals = NominalSampler(lexicon, draw)
         self._modals = [Modal(**modal) for modal in grammar["modals"]]
         self._past_modals = [Modal(**modal) for modal in grammar["past_modals"]]
+        self._relative_modals = [m for m in self._modals if m.english in ("can", "must", "want to")]
         self._adverbs: dict[str, list[Adverb]] = {}
         for adverb in lexicon.adverbs:
             for tag in (adverb.kind, *(f"{adverb.kind} {tag}" for tag in sorted(adverb.tags))):
@@ -81,7 +59,8 @@ class ClauseSampler:
         for verb in lexicon.verbs:
             for kind in verb.clauses:
                 self._verbs.setdefault(kind, []).append(verb)
-        self.deepest = 0
+        self.last_adjective: Adjective | None = None
+        """The adjective of the last predicate."""
 
     @cached_property
     def _verbs_of(self) -> dict[tuple[Noun, str], list[Verb]]:
@@ -100,12 +79,21 @@ class ClauseSampler:
         """The verbs and roles that a noun can fill; -1 is the subject."""
         found: dict[Noun, list[tuple[Verb, int]]] = {}
         for verb in self._verbs[""]:
-            if verb.subject == "any" or "swap" in verb.flags or "once" in verb.flags or "nogap" in verb.flags:
+            if (
+                verb.subject == "any"
+                or "swap" in verb.flags
+                or "once" in verb.flags
+                or "nogap" in verb.flags
+            ):
                 continue
             for noun in self.lexicon.members(verb.subject):
                 found.setdefault(noun, []).append((verb, -1))
             for index, role in enumerate(verb.roles):
-                if role.optional or role.style in ("own", "ownsg", "ownpl", "idiom", "inst", "bare"):
+                if (
+                    role.optional
+                    or role.english in (">", "<")
+                    or role.style in ("own", "ownsg", "ownpl", "idiom", "inst", "bare")
+                ):
                     continue
                 for noun in self.lexicon.members(role.group):
                     found.setdefault(noun, []).append((verb, index))
@@ -124,6 +112,7 @@ class ClauseSampler:
         )
         if adjective is None:
             raise NothingFitsError
+        self.last_adjective = adjective
         english, german = adjective.english_degree(degree), adjective.german_degree(degree)
         if degree == "superlative":
             return Adverbial(f"the {english}", f"am {german}en", "predicate")
@@ -149,7 +138,11 @@ class ClauseSampler:
         verb = self._verb(spec, tense)
         subject = spec.subject
         if subject is None:
-            group = spec.subject_group if spec.subject_group and verb.subject in PERSONAL else verb.subject
+            group = (
+                spec.subject_group
+                if spec.subject_group and verb.subject in PERSONAL
+                else verb.subject
+            )
             subject = self.nominals.subject(group)
             if "nosubjindef" in verb.flags and not subject.is_definite:
                 raise NothingFitsError
@@ -180,33 +173,9 @@ class ClauseSampler:
             if not options:
                 break
             verb = self.draw.one(options)
-            if self._allows(verb, spec, tense):
+            if allows(verb, spec, tense):
                 return verb
         raise NothingFitsError
-
-    def _allows(self, verb: Verb, spec: ClauseSpec, tense: str) -> bool:
-        flags = verb.flags
-        stative = "stative" in flags
-        acts = not stative and "noimp" not in flags
-        wrong = (
-            (tense in _DYNAMIC and (stative or "noprog" in flags))
-            or (tense in _REPEATED and not stative and ("once" in flags or "nohabit" in flags))
-            or ("once" in flags and tense in ("modal", "past-modal", "progressive"))
-            or (tense in ("modal", "past-modal") and not acts and spec.verb != "be")
-            or (tense == "progressive" and spec.passive)
-            or (spec.passive and ("nopass" in flags or not _passive(verb)))
-            or (spec.dynamic and (not acts or "noprog" in flags))
-            or (spec.imperative and (not acts or verb.subject not in PERSONAL))
-            or (spec.subject_group != "" and verb.subject not in PERSONAL and verb.subject != "any")
-            or (spec.needs == "object" and not _askable(verb))
-            or (spec.needs == "place" and not any(role.english in ("@", ">") for role in verb.roles))
-            or (spec.done and verb.manner not in ("work", "care") and "done" not in flags)
-            or (spec.done and (not _passive(verb) or "nopass" in flags or len(verb.roles) > 1))
-            or (spec.thing and not (verb.roles and not verb.roles[0].english and verb.roles[0].group not in PERSONAL))
-            or ("swap" in flags and (isinstance(spec.subject, Literal) or spec.imperative or spec.dynamic or spec.needs != "" or spec.thing))
-            or (verb.subject_case != "nom" and tense in ("progressive", "modal"))
-        )
-        return not wrong
 
     def _complements(
         self, spec: ClauseSpec, verb: Verb, subject: Nominal
@@ -218,8 +187,10 @@ class ClauseSampler:
             style_role = role
             if spec.definite_object and index == 0 and role.style in ("", "indef"):
                 style_role = replace(role, style="def")
-            nominal = self.nominals.complement(style_role, None if spec.passive else subject, verb.name)
-            if _same(nominal, subject):
+            nominal = self.nominals.complement(
+                style_role, None if spec.passive else subject, verb.name
+            )
+            if same(nominal, subject):
                 raise NothingFitsError
             found.append((role, nominal))
         names = [nominal.english() for _, nominal in found if nominal.is_human]
@@ -263,7 +234,9 @@ class ClauseSampler:
             found.append(Adverbial(adverb.english, adverb.german, kind or adverb.kind))
 
         if tense == "present" and not stative and not clause.negated and not spec.passive:
-            if "often" in spec.adverbs and draw.chance(0.55):
+            if "season" in verb.flags and "time" in spec.adverbs and draw.chance(0.5):
+                add(self.adverb("time season"))
+            elif "often" in spec.adverbs and draw.chance(0.55):
                 add(self.adverb("often habit"))
             elif "time" in spec.adverbs:
                 add(self.adverb("time habit"))
@@ -272,7 +245,12 @@ class ClauseSampler:
                 found.append(self.clock_time())
             else:
                 add(self.adverb(f"time {_TIME_TAG[tense]}"))
-        if "aspect" in spec.adverbs and not clause.negated and tense == "perfect" and draw.chance(0.55):
+        if (
+            "aspect" in spec.adverbs
+            and not clause.negated
+            and tense == "perfect"
+            and draw.chance(0.55)
+        ):
             add(self.adverb("aspect perfect"))
         if "sentence" in spec.adverbs and tense == "future" and draw.chance(0.25):
             add(self.adverb("sentence mid"))
@@ -301,35 +279,31 @@ class ClauseSampler:
         rate = 0.10 if depth == 1 else 0.22
         ends = not clause.adverbials and not clause.verb.english.particle
         if clause.complements and ends and self.draw.chance(rate):
-            self._relative(clause.complements[-1][1], depth)
+            self._relative(clause.complements[-1][1], depth, clause)
         elif not clause.passive and self.draw.chance(rate * 0.6):
-            self._relative(clause.subject, depth)
+            self._relative(clause.subject, depth, clause)
 
-    def _relative(self, nominal: Nominal, depth: int) -> None:
-        if not isinstance(nominal, NounPhrase) or nominal.determiner.kind not in (
-            "the", "a", "this", "many", "number", "all",
-        ):  # fmt: skip
-            return
-        if self.reaches(depth):
-            nominal.relative = self.relative_clause(nominal, depth - 1)
+    def _relative(self, nominal: Nominal, depth: int, outer: Clause) -> None:
+        if isinstance(nominal, NounPhrase) and nominal.determiner.kind in _TAKE_RELATIVES:
+            nominal.relative = self.relative_clause(nominal, depth - 1, outer)
 
-    def reaches(self, depth: int) -> bool:
-        """Whether a clause may be put inside; the depth reached is noted by the caller."""
-        return depth > 0
-
-    def relative_clause(self, antecedent: NounPhrase, depth: int) -> Clause | None:
-        """A relative clause for a noun."""
+    def relative_clause(self, antecedent: NounPhrase, depth: int, outer: Clause) -> Clause | None:
+        """A relative clause for a noun, in a tense that goes with the outer clause's."""
         options = self._gaps_of.get(antecedent.noun)
         if not options:
             return None
         for _ in range(6):
             verb, index = self.draw.one(options)
-            tense = self.draw.weighted(
-                ((5, "past"), (2, "perfect"), (2, "progressive" if index < 0 else "past"), (2, "modal"), (1, "future"))
-            )
-            if "stative" in verb.flags:
+            stative = "stative" in verb.flags
+            if outer.tense in _TOLD:
+                tense = "narrative"
+            elif outer.tense in _PAST:
+                tense = "past"
+            elif stative:
                 tense = self.draw.one(("plain", "plain", "past"))
-            if not self._allows(verb, ClauseSpec(), tense):
+            else:
+                tense = self.draw.weighted(_RELATIVE_TENSES[index < 0])
+            if verb is outer.verb or not allows(verb, ClauseSpec(), tense):
                 continue
             try:
                 return self._fill_relative(antecedent, verb, index, tense, depth)
@@ -344,51 +318,20 @@ class ClauseSampler:
         subject = gap if index < 0 else self.nominals.subject(verb.subject)
         clause = Clause(verb, subject, tense=_GRAMMATICAL.get(tense, tense))
         if tense == "modal":
-            clause.modal = self.draw.one(self._modals)
+            clause.modal = self.draw.one(self._relative_modals)
         for number, role in enumerate(verb.roles):
             if number == index:
                 clause.complements.append((role, gap))
             elif not role.optional:
                 nominal = self.nominals.complement(role, subject, verb.name)
-                if _same(nominal, subject):
+                if same(nominal, subject):
                     raise NothingFitsError
                 clause.complements.append((role, nominal))
-        if _same(antecedent, subject):
+        if same(antecedent, subject):
             raise NothingFitsError
         if index >= 0 and self.draw.chance(0.4):
             clause.relative_word = "that"
         if depth > 0 and self.draw.chance(0.5) and clause.complements and index < 0:
-            self._relative(clause.complements[-1][1], depth)
+            self._relative(clause.complements[-1][1], depth, clause)
         self.nominals.reserved += is_reserved(verb.name, antecedent.noun.german_singular)
         return clause
-
-
-def _passive(verb: Verb) -> bool:
-    """Whether a verb has a passive: its first complement is an accusative object."""
-    return bool(verb.roles) and verb.roles[0].case == "acc" and not (
-        verb.roles[0].preposition or verb.roles[0].english or verb.german.reflexive
-    )
-
-
-def _askable(verb: Verb) -> bool:
-    """Whether one can ask for its first complement with who or what."""
-    if not verb.roles:
-        return False
-    role = verb.roles[0]
-    return role.english not in ("@", ">", "<") and role.style not in ("own", "ownsg", "ownpl", "idiom", "inst") and not role.optional
-
-
-def _same(first: Nominal, second: Nominal) -> bool:
-    """Whether two nominals of one clause are likely the same person."""
-    if isinstance(first, NounPhrase) and isinstance(second, NounPhrase):
-        return first.noun is second.noun
-    if isinstance(first, Name) and isinstance(second, Name):
-        return first.english_text == second.english_text
-    if isinstance(first, Gap):
-        return _same(first.antecedent, second)
-    if isinstance(second, Gap):
-        return _same(first, second.antecedent)
-    return (
-        isinstance(first, Pronoun) and isinstance(second, Pronoun)
-        and first.english_pronoun == second.english_pronoun
-    )  # fmt: skip

@@ -40,15 +40,15 @@ def shared_lexicon() -> Lexicon:
     return Lexicon(data_folder())
 
 
-def is_like_training(pair: Pair) -> bool:
+def is_like_training(depth: int, reserved: int) -> bool:
     """Whether a pair may be in the training set: nothing in it is kept for the tests."""
-    return pair.depth <= MAX_TRAINING_DEPTH and not pair.reserved
+    return depth <= MAX_TRAINING_DEPTH and not reserved
 
 
-_FITS: Final[dict[str, Callable[[Pair], bool]]] = {
+_FITS: Final[dict[str, Callable[[int, int], bool]]] = {
     "same": is_like_training,
-    "unseen": lambda pair: pair.depth <= MAX_TRAINING_DEPTH and pair.reserved > 0,
-    "deeper": lambda pair: pair.depth > MAX_TRAINING_DEPTH and not pair.reserved,
+    "unseen": lambda depth, reserved: depth <= MAX_TRAINING_DEPTH and reserved > 0,
+    "deeper": lambda depth, reserved: depth > MAX_TRAINING_DEPTH and not reserved,
 }
 
 
@@ -90,10 +90,10 @@ def _held_out(seed: int, distinct: _Distinct) -> dict[str, list[Pair]]:
     return sets
 
 
-def _next(source: Deriver, fits: Callable[[Pair], bool], distinct: _Distinct) -> Pair:
+def _next(source: Deriver, fits: Callable[[int, int], bool], distinct: _Distinct) -> Pair:
     while True:
-        pair = source.pair()
-        if fits(pair) and distinct.is_new(pair):
+        pair = source.pair(fits)
+        if distinct.is_new(pair):
             return pair
 
 
