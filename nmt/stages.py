@@ -58,7 +58,7 @@ class Meter:
         )
 
 
-class _Compiling(event.Listener):  # type: ignore[misc]
+class _Compiling(event.Listener):
     """Adds up the processor time that Numba takes to compile, in whichever thread."""
 
     def __init__(self) -> None:
