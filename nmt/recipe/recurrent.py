@@ -14,6 +14,8 @@ from nmt.settings import Contradiction, Settings
 class RecurrentSearchSettings(SearchSettings):
     """How a recurrent system searches for a translation."""
 
+    length_penalty: float = Field(default=0.6, ge=0)
+    """Exponent alpha of the length normalisation ((5+n)/6)^alpha (Wu et al. 2016, eq. 14)."""
     coverage_penalty: float = Field(default=0.2, ge=0)
     """Weight beta of the coverage penalty (Wu et al. 2016, eq. 14); 0 is off."""
 
