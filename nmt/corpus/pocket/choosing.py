@@ -49,6 +49,8 @@ class NothingFitsError(Exception):
 
 def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
     flags = verb.flags
+    if spec.passive and ("nopass" in flags or not _passive(verb)):
+        return False
     stative = "stative" in flags
     acts = not stative and "noimp" not in flags
     wrong = (
@@ -58,13 +60,12 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
         or (tense in ("modal", "past-modal", "can", "can-past") and not acts and spec.verb != "be")
         or (tense == "perfect" and stative)
         or (tense == "progressive" and spec.passive and verb.roles[0].group in PERSONAL)
-        or (spec.passive and ("nopass" in flags or not _passive(verb)))
         or (spec.dynamic and (not acts or "noprog" in flags))
         or (spec.imperative and (not acts or verb.subject not in PERSONAL))
         or (spec.subject_group != "" and verb.subject not in PERSONAL and verb.subject != "any")
         or (spec.needs == "object" and not _askable(verb))
         or (spec.needs == "place" and not any(role.english in ("@", ">") for role in verb.roles))
-        or (spec.done and verb.manner not in ("work", "care") and "done" not in flags)
+        or (spec.done and verb.manner != "work" and "done" not in flags)
         or (spec.done and (not _passive(verb) or "nopass" in flags or len(verb.roles) > 1))
         or (
             spec.thing

@@ -180,10 +180,12 @@ class Lexicon:
         self.verbs = [_verb(row) for row in read_table(folder / "verbs.tsv")]
         self.names = read_table(folder / "names.tsv")
         self.grammar: dict[str, Any] = read_yaml(folder / "grammar.yaml")
+        self._described_by: dict[Adjective, list[Noun]] = {}
         self._adjectives_of: dict[Noun, list[Adjective]] = {noun: [] for noun in self.nouns}
         for adjective in self.adjectives:
             for noun in dict.fromkeys(n for group in adjective.groups for n in self.members(group)):
                 self._adjectives_of[noun].append(adjective)
+                self._described_by.setdefault(adjective, []).append(noun)
         lists = self._adjectives_of
         self._describable = [noun for noun in self.nouns if lists[noun]]
         self._comparable = [noun for noun in self.nouns if any(a.comparable for a in lists[noun])]
@@ -244,6 +246,10 @@ class Lexicon:
     def describable(self, compared: bool) -> list[Noun]:
         """The nouns that have adjectives; if ``compared``, adjectives with a comparative."""
         return self._comparable if compared else self._describable
+
+    def described_by(self, adjective: Adjective) -> list[Noun]:
+        """The nouns that an adjective goes with."""
+        return self._described_by[adjective]
 
     def adjectives_of(self, noun: Noun) -> list[Adjective]:
         """The adjectives that go with a noun."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -18,6 +19,7 @@ from nmt.corpus.pocket.phrases import (
 )
 
 T = TypeVar("T")
+W = TypeVar("W", Noun, Adjective)
 
 SUBJECT_PRONOUNS: Final = (
     ("I", "ich"), ("he", "er"), ("she", "sie"), ("we", "wir"), ("they", "sie_plural"),
@@ -26,8 +28,12 @@ PERSONAL: Final = frozenset({"human", "person", "adult", "acquaintance", "human_
 """Groups that names and personal pronouns belong to."""
 _UNDESCRIBED: Final = frozenset({"language", "subject", "sport", "topic", "spouse"})
 """Classes of nouns that take adjectives as predicates only."""
+_OWN_BODY: Final = frozenset({"ache", "ache2", "limb", "eye"})
+"""Classes of nouns that are always someone's."""
 _RESERVED_SHARE: Final = 14
 """One combination of words in so many is kept for the test sets."""
+MANY: Final = 8
+"""Words that go with fewer others keep all of them in training."""
 
 
 def is_reserved(*words: str) -> bool:
@@ -69,10 +75,18 @@ class NominalSampler:
         """Reserved combinations drawn since it was set to zero."""
         self.names_used: set[str] = set()
         """Names in the sentence; to be cleared before the next."""
+        self._drawn: Counter[Noun | Adjective] = Counter()
         self._ownable = set(lexicon.members("ownable"))
         self._names: dict[str, list[dict[str, str]]] = {}
         for row in lexicon.names:
             self._names.setdefault(row["kind"], []).append(row)
+
+    def _evenly(self, options: Sequence[W]) -> W:
+        """Of two options drawn, the one that was drawn less often: no word stays rare."""
+        first, second = self.draw.one(options), self.draw.one(options)
+        chosen = first if self._drawn[first] <= self._drawn[second] else second
+        self._drawn[chosen] += 1
+        return chosen
 
     def first_name(self) -> Name:
         """A first name."""
@@ -109,7 +123,7 @@ class NominalSampler:
                 return self.title_name()
             if roll < 0.50:
                 return self.pair(group)
-        return self.noun_phrase(draw.one(self.lexicon.members(group)), "subject")
+        return self.noun_phrase(self._evenly(self.lexicon.members(group)), "subject")
 
     def pair(self, group: str) -> Coordination:
         """Two people joined by and."""
@@ -144,19 +158,21 @@ class NominalSampler:
                 return self.first_name()
             if roll < 0.30:
                 return self.title_name()
-        noun = draw.one(self.lexicon.members(role.group))
-        self.reserved += is_reserved(verb_name, noun.german_singular)
+        noun = self._evenly(self.lexicon.members(role.group))
+        if len(self.lexicon.members(role.group)) >= MANY:
+            self.reserved += is_reserved(verb_name, noun.german_singular)
         return self.noun_phrase(noun, role.style or "object", owner=subject)
 
     def place(self, groups: str, mark: str) -> Nominal:
         """A place: a name of a town or country, or a noun."""
         draw = self.draw
-        parts = groups.split("+")
-        for kind, group in (("town", "town"), ("country", "country")):
-            if group in parts and draw.chance(0.5):
+        members = self.lexicon.members(groups)
+        kinds = {kind for noun in members for kind in ("town", "country") if kind in noun.classes}
+        for kind in sorted(kinds):
+            if mark != "<" and draw.chance(0.25):
                 row = draw.one(self._names[kind])
                 return Name(row["english"], row["german"], "it", "es")
-        noun = draw.one(self.lexicon.members(groups))
+        noun = draw.one(members)
         if "country" in noun.classes:
             row = draw.one(self._names["country"])
             return Name(row["english"], row["german"], "it", "es")
@@ -184,8 +200,9 @@ class NominalSampler:
         options = [a for a in self.lexicon.adjectives_of(noun) if keep(a)]
         if not options:
             return None
-        adjective = self.draw.one(options)
-        self.reserved += is_reserved(adjective.english_degrees[0], noun.german_singular)
+        adjective = self._evenly(options)
+        if len(self.lexicon.described_by(adjective)) >= MANY:
+            self.reserved += is_reserved(adjective.english_degrees[0], noun.german_singular)
         return adjective
 
     def _determiner(
@@ -218,6 +235,8 @@ class NominalSampler:
         if style in ("object", "indef") and not noun.countable:
             return False, the if style == "object" and draw.chance(0.3) else bare
         possessive = self._possessive(noun, owner)
+        if noun.classes & _OWN_BODY:
+            return False, possessive
         if style == "subject":
             options = [
                 (50.0, (False, the)),

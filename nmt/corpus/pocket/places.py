@@ -35,13 +35,14 @@ _PREPOSITIONS: Final = {
 _EXCEPTIONS: Final = {
     "Tankstelle": "stop", "Straße": "street", "Turnhalle": "venue", "Strand": "beach",
     "Fluss": "river", "Parkplatz": "plaza", "Insel": "top", "Park": "parkland", "Garten": "room",
-    "Zoo": "zoo", "Wald": "room", "Polizeiwache": "watch",
+    "Zoo": "zoo", "Wiese": "field", "Feld": "field", "Wald": "room", "Polizeiwache": "watch",
 }  # fmt: skip
 _MORE: Final = {
     "beach": ("on", "to", "from", "an", "an", "acc", "von"),
     "river": ("by", "to", "from", "an", "an", "acc", "von"),
     "parkland": ("in", "to", "from", "in", "in", "acc", "aus"),
     "watch": ("at", "to", "from", "auf", "zu", "dat", "von"),
+    "field": ("in", "to", "from", "auf", "auf", "acc", "von"),
     "zoo": ("at", "to", "from", "in", "in", "acc", "aus"),
 }
 

@@ -140,14 +140,10 @@ class ClauseRequests:
         adjective = self.clauses.adjective_predicate(subject, degree)
         other = self._compared(subject)
         if kind == "comparative":
-            much = self.draw.weighted(
-                (
-                    (4, ("", "")),
-                    (1, ("much ", "viel ")),
-                    (1, ("a little ", "etwas ")),
-                    (1, ("even ", "noch ")),
-                )
-            )
+            much = ("", "")
+            if self.draw.chance(0.35):
+                adverb = self.clauses.adverb("more")
+                much = (f"{adverb.english} ", f"{adverb.german} ")
             return Adverbial(
                 f"{much[0]}{adjective.english} than {other.english('subject')}",
                 f"{much[1]}{adjective.german} als {other.german('nom')[0]}", "predicate",

@@ -10,7 +10,7 @@ from typing import Any, Final
 from nmt.corpus.pocket.choosing import ClauseSpec, NothingFitsError, allows, same
 from nmt.corpus.pocket.clauses import Adverbial, Clause, Modal
 from nmt.corpus.pocket.lexicon import Adjective, Adverb, Lexicon, Noun, Role, Verb
-from nmt.corpus.pocket.nominals import PERSONAL, Draw, NominalSampler, is_reserved
+from nmt.corpus.pocket.nominals import MANY, PERSONAL, Draw, NominalSampler, is_reserved
 from nmt.corpus.pocket.numbers import clock
 from nmt.corpus.pocket.phrases import Determiner, Gap, Nominal, NounPhrase, Pronoun
 from nmt.corpus.pocket.places import place_english, place_german
@@ -259,6 +259,9 @@ class ClauseSampler:
             if tag in self._adverbs and not any(a.kind == "often" for a in found):
                 add(self.adverb(tag))
         if "place" in spec.adverbs and verb.places and not stative and draw.chance(0.35):
+            if draw.chance(0.3):
+                add(self.adverb("place"))
+                return found
             place = self.nominals.place("+".join(verb.places), "@")
             found.append(Adverbial(place_english("@", place), place_german("@", place)[0], "place"))
         return found
@@ -333,5 +336,7 @@ class ClauseSampler:
             clause.relative_word = "that"
         if depth > 0 and self.draw.chance(0.5) and clause.complements and index < 0:
             self._relative(clause.complements[-1][1], depth, clause)
-        self.nominals.reserved += is_reserved(verb.name, antecedent.noun.german_singular)
+        group = verb.subject if index < 0 else verb.roles[index].group
+        if len(self.lexicon.members(group)) >= MANY:
+            self.nominals.reserved += is_reserved(verb.name, antecedent.noun.german_singular)
         return clause

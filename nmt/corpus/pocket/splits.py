@@ -13,7 +13,7 @@ clauses:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from nmt.corpus.pocket.derivation import Deriver, Pair
@@ -67,12 +67,10 @@ class _Distinct:
         return True
 
 
+@lru_cache(maxsize=2)
 def held_out_pairs(seed: int) -> dict[str, list[Pair]]:
     """The sets ``test-deeper``, ``test`` and ``valid`` for a seed."""
-    return {name: list(pairs) for name, pairs in _held_out(seed, _Distinct()).items()}
-
-
-def _held_out(seed: int, distinct: _Distinct) -> dict[str, list[Pair]]:
+    distinct = _Distinct()
     lexicon = shared_lexicon()
     sets = {}
     for name, kinds in _SETS.items():
@@ -100,7 +98,9 @@ def _next(source: Deriver, fits: Callable[[int, int], bool], distinct: _Distinct
 def training_pairs(seed: int, count: int) -> Iterator[Pair]:
     """The first ``count`` training pairs for a seed; a smaller count gives the same first ones."""
     distinct = _Distinct()
-    _held_out(seed, distinct)
+    for pairs in held_out_pairs(seed).values():
+        for pair in pairs:
+            distinct.is_new(pair)
     source = Deriver(shared_lexicon(), f"{seed} train", max_depth=MAX_TRAINING_DEPTH)
     for _ in range(count):
         yield _next(source, is_like_training, distinct)
