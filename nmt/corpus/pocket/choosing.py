@@ -33,6 +33,7 @@ class ClauseSpec:
     imperative: bool = False
     thing: bool = False
     """Its object must be a thing."""
+    not_reflexive: bool = False
     done: bool = False
     """Only verbs for what one has done by others."""
     needs: str = ""
@@ -63,6 +64,7 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
         or (spec.dynamic and (not acts or "noprog" in flags))
         or (spec.imperative and (not acts or verb.subject not in PERSONAL))
         or (spec.subject_group != "" and verb.subject not in PERSONAL and verb.subject != "any")
+        or (spec.not_reflexive and verb.german.reflexive != "")
         or (spec.needs == "object" and not _askable(verb))
         or (spec.needs == "place" and not any(role.english in ("@", ">") for role in verb.roles))
         or (spec.done and verb.manner != "work" and "done" not in flags)

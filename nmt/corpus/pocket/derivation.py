@@ -82,6 +82,9 @@ class Deriver:
         inner = depth - construction.own_depth
         for name, options in construction.slots.items():
             slots[name] = self._slot(name, options, tenses, slots, inner if name != "a" else depth)
+        texts = [slot.english("") for slot in slots.values() if isinstance(slot, NominalSlot)]
+        if len(texts) != len(set(texts)):
+            raise NothingFitsError
         return slots
 
     def _slot(

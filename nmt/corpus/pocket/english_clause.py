@@ -50,6 +50,9 @@ class EnglishClause(ClauseParts):
         return join(subject, *verbs, self._english_rest())
 
     def _base(self) -> str:
+        """The base form of what "do" takes the place of: doesn't have to, didn't use to."""
+        if self.instead:
+            return {"used": "use"}.get(self.instead.split()[0], self.instead.split()[0])
         if self.modal:
             return self.modal.english.split()[0]
         return self.verb.english.base

@@ -169,7 +169,7 @@ class NominalSampler:
         members = self.lexicon.members(groups)
         kinds = {kind for noun in members for kind in ("town", "country") if kind in noun.classes}
         for kind in sorted(kinds):
-            if mark != "<" and draw.chance(0.25):
+            if mark != "<" and draw.chance(0.35):
                 row = draw.one(self._names[kind])
                 return Name(row["english"], row["german"], "it", "es")
         noun = draw.one(members)

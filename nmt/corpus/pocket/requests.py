@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nmt.corpus.pocket import english, numbers
-from nmt.corpus.pocket.choosing import ClauseSpec, NothingFitsError
+from nmt.corpus.pocket.choosing import ClauseSpec, NothingFitsError, same
 from nmt.corpus.pocket.clauses import Adverbial, Clause, as_pronoun
 from nmt.corpus.pocket.phrases import (
     Determiner,
@@ -45,7 +45,7 @@ class ClauseRequests:
             verb=verb, tense=tense, passive=options.get("passive", False),
             dynamic=options.get("action", False) or options.get("infinitive", False),
             imperative=options.get("imperative", False), thing=options.get("needs") == "thing",
-            done=options.get("done", False),
+            not_reflexive=options.get("not_reflexive", False), done=options.get("done", False),
             needs="place" if asked == "place" else "object" if asked else "",
             definite_object=options.get("topic", False) or options.get("needs") == "thing",
             depth=0 if asked or "no_relative" in options or "instead" in options else depth,
@@ -181,7 +181,7 @@ class ClauseRequests:
             other = self.nominals.noun_phrase(self.draw.one(nouns), "def")
         if isinstance(other, NounPhrase):
             other.adjectives.clear()
-        if other.english() == subject.english():
+        if other.english() == subject.english() or same(other, subject):
             raise NothingFitsError
         return other
 

@@ -230,11 +230,12 @@ class ClauseSampler:
         stative = "stative" in verb.flags
         tense = clause.tense
 
-        def add(adverb: Adverb, kind: str = "") -> None:
-            found.append(Adverbial(adverb.english, adverb.german, kind or adverb.kind))
+        def add(adverb: Adverb) -> None:
+            if all(adverb.german != other.german for other in found):
+                found.append(Adverbial(adverb.english, adverb.german, adverb.kind))
 
         if tense == "present" and not stative and not clause.negated and not spec.passive:
-            if "season" in verb.flags and "time" in spec.adverbs and draw.chance(0.5):
+            if "season" in verb.flags and "time" in spec.adverbs and draw.chance(0.75):
                 add(self.adverb("time season"))
             elif "often" in spec.adverbs and draw.chance(0.55):
                 add(self.adverb("often habit"))

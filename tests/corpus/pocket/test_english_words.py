@@ -15,7 +15,8 @@ from nmt.corpus.pocket.english import EnglishVerb
         ("stop", "", "stops stopped stopping"), ("visit", "", "visits visited visiting"),
         ("travel", "", "travels travelled travelling"), ("peel", "", "peels peeled peeling"),
         ("lie", "lay lain", "lies lay lying"), ("wash", "", "washes washed washing"),
-        ("go", "went gone", "goes went going"), ("forget*", "forgot forgotten", "forgets forgot forgetting"),
+        ("go", "went gone", "goes went going"),
+        ("forget*", "forgot forgotten", "forgets forgot forgetting"),
         ("write", "wrote written", "writes wrote writing"), ("fix", "", "fixes fixed fixing"),
         ("have", "had had", "has had having"), ("dye", "", "dyes dyed dyeing"),
     ],
@@ -39,7 +40,8 @@ def test_be() -> None:
 
 
 def test_nouns_and_articles() -> None:
-    assert [english.plural(n) for n in ("box", "city", "boy", "church", "tomato", "radio", "bus")] == [
+    nouns = ("box", "city", "boy", "church", "tomato", "radio", "bus")
+    assert [english.plural(noun) for noun in nouns] == [
         "boxes", "cities", "boys", "churches", "tomatoes", "radios", "buses",
     ]  # fmt: skip
     words = ("apple", "honest man", "university", "useful idea", "hour", "old house", "European")

@@ -9,28 +9,30 @@ from nmt.corpus.pocket.german import GermanVerb
 from nmt.corpus.pocket.numbers import clock, english_number, german_number
 
 
-@pytest.mark.parametrize(
-    ("entry", "forms", "present", "participle", "zu"),
-    [
-        ("kaufen", "", "kaufe kaufst kauft kaufen kauft kaufen", "gekauft", "zu kaufen"),
-        ("arbeiten", "", "arbeite arbeitest arbeitet arbeiten arbeitet arbeiten", "gearbeitet", "zu arbeiten"),
-        ("öffnen", "", "öffne öffnest öffnet öffnen öffnet öffnen", "geöffnet", "zu öffnen"),
-        ("lernen", "", "lerne lernst lernt lernen lernt lernen", "gelernt", "zu lernen"),
-        ("sammeln", "", "sammle sammelst sammelt sammeln sammelt sammeln", "gesammelt", "zu sammeln"),
-        ("reisen", "", "reise reist reist reisen reist reisen", "gereist", "zu reisen"),
-        ("reparieren", "", "repariere reparierst repariert reparieren repariert reparieren", "repariert", "zu reparieren"),
-        ("auf|stehen", "steht stand gestanden", "stehe stehst steht stehen steht stehen", "aufgestanden", "aufzustehen"),
-        ("auf|räumen", "", "räume räumst räumt räumen räumt räumen", "aufgeräumt", "aufzuräumen"),
-        ("helfen", "hilft half geholfen", "helfe hilfst hilft helfen helft helfen", "geholfen", "zu helfen"),
-        ("lesen", "liest las gelesen", "lese liest liest lesen lest lesen", "gelesen", "zu lesen"),
-        ("ein|laden", "lädt lud geladen", "lade lädst lädt laden ladet laden", "eingeladen", "einzuladen"),
-        ("halten", "hält hielt gehalten", "halte hältst hält halten haltet halten", "gehalten", "zu halten"),
-        ("betreten", "betritt betrat betreten", "betrete betrittst betritt betreten betretet betreten", "betreten", "zu betreten"),
-        ("besuchen", "", "besuche besuchst besucht besuchen besucht besuchen", "besucht", "zu besuchen"),
-    ],
-)  # fmt: skip
-def test_verbs(entry: str, forms: str, present: str, participle: str, zu: str) -> None:
-    verb = GermanVerb.parse(entry, forms)
+_VERBS = """
+kaufen |  | kaufe kaufst kauft kaufen kauft kaufen | gekauft | zu kaufen
+arbeiten |  | arbeite arbeitest arbeitet arbeiten arbeitet arbeiten | gearbeitet | zu arbeiten
+öffnen |  | öffne öffnest öffnet öffnen öffnet öffnen | geöffnet | zu öffnen
+lernen |  | lerne lernst lernt lernen lernt lernen | gelernt | zu lernen
+sammeln |  | sammle sammelst sammelt sammeln sammelt sammeln | gesammelt | zu sammeln
+reisen |  | reise reist reist reisen reist reisen | gereist | zu reisen
+reparieren |  | repariere reparierst repariert reparieren repariert reparieren | repariert | zu reparieren
+auf|stehen | steht stand gestanden | stehe stehst steht stehen steht stehen | aufgestanden | aufzustehen
+auf|räumen |  | räume räumst räumt räumen räumt räumen | aufgeräumt | aufzuräumen
+helfen | hilft half geholfen | helfe hilfst hilft helfen helft helfen | geholfen | zu helfen
+lesen | liest las gelesen | lese liest liest lesen lest lesen | gelesen | zu lesen
+ein|laden | lädt lud geladen | lade lädst lädt laden ladet laden | eingeladen | einzuladen
+halten | hält hielt gehalten | halte hältst hält halten haltet halten | gehalten | zu halten
+betreten | betritt betrat betreten | betrete betrittst betritt betreten betretet betreten | betreten | zu betreten
+besuchen |  | besuche besuchst besucht besuchen besucht besuchen | besucht | zu besuchen
+"""
+"""Entry, its forms, the present, the participle, the infinitive with zu."""
+
+
+@pytest.mark.parametrize("row", _VERBS.strip().splitlines())
+def test_verbs(row: str) -> None:
+    entry, forms, present, participle, zu = (cell.strip() for cell in row.split("|"))
+    verb = GermanVerb.parse(entry.replace("=", "|"), forms)
     assert " ".join(verb.present[person] for person in german.PERSONS) == present
     assert verb.participle == participle
     assert verb.zu_infinitive == zu
@@ -84,7 +86,9 @@ def test_adjective_endings(declension: str, endings: str) -> None:
 
 
 def test_adjective_stems() -> None:
-    inflected = [german.inflect(word, "es") for word in ("hoch", "dunkel", "teuer", "müde", "sauer")]
+    inflected = [
+        german.inflect(word, "es") for word in ("hoch", "dunkel", "teuer", "müde", "sauer")
+    ]
     assert inflected == ["hohes", "dunkles", "teures", "müdes", "saures"]
     assert german.inflect("sauber", "e") == "saubere"
     assert german.comparison("warm", "¨") == ("wärmer", "wärmst")
@@ -102,7 +106,7 @@ def test_nouns() -> None:
         "Bäume", "Häuser", "Mütter", "Kühe", "Lehrer", "Bahnhöfe", "Museen",
     ]  # fmt: skip
     genitives = {"Haus": "Hauses", "Krankenhaus": "Krankenhauses", "Ergebnis": "Ergebnisses",
-                 "Lehrer": "Lehrers", "Tisch": "Tisches", "Auto": "Autos", "Freund": "Freundes"}  # fmt: skip
+                 "Lehrer": "Lehrers", "Tisch": "Tisches", "Auto": "Autos"}  # fmt: skip
     assert {noun: german.genitive(noun) for noun in genitives} == genitives
     assert [german.dative_plural(n) for n in ("Bäume", "Autos", "Katzen", "Lehrer")] == [
         "Bäumen", "Autos", "Katzen", "Lehrern",
@@ -114,7 +118,12 @@ def test_numbers_and_clock() -> None:
         "sechzehn", "siebzehn", "einundzwanzig", "dreißig", "sechsundsechzig", "siebenundsiebzig",
         "1.234",
     ]  # fmt: skip
-    assert [english_number(n) for n in (12, 21, 40, 1234)] == ["twelve", "twenty-one", "forty", "1,234"]
+    assert [english_number(n) for n in (12, 21, 40, 1234)] == [
+        "twelve",
+        "twenty-one",
+        "forty",
+        "1,234",
+    ]
     assert clock(7, 30) == ("half past seven", "halb acht")
     assert clock(12, 45) == ("a quarter to one", "Viertel vor eins")
     assert clock(1, 0) == ("one o'clock", "ein Uhr")

@@ -44,7 +44,7 @@ def determiners() -> dict[str, tuple[str, set[str]]]:
 
 def wants(kind: str, place: str) -> str:
     """The ending of an adjective: -en but for nominative and accusative singular."""
-    gender, case = place
+    gender, case = place[0], place[1]
     straight = case == "N" or (case == "A" and gender in "fn")
     if gender == "p" or not straight:
         return "en"
@@ -94,7 +94,7 @@ def test_articles_adjectives_and_nouns_agree(lexicon: Lexicon, training: list[Pa
         tokens = re.findall(r"[\wäöüÄÖÜß-]+|[,.?!]", pair.german)
         for start, token in enumerate(tokens):
             word = token if token in determiner_forms else token.lower()
-            if word not in determiner_forms or _may_be_pronoun(tokens, start):
+            if word not in determiner_forms or word == "ihr" or _may_be_pronoun(tokens, start):
                 continue
             end = start + 1
             while end < len(tokens) and tokens[end] in adjectives:
@@ -208,8 +208,12 @@ def test_spelling(training: list[Pair]) -> None:
         english, german = pair.english, pair.german
         assert not re.search(r"\b(a [aeio]|an [^aeiouh])", english.replace("a one", "")), english
         if "," not in german:
-            assert not re.search(r"\b(in d[ae][ms]|zu de[mr]|von dem|an d[ae][ms]) ", german), german
-        assert not re.search(r"\b(\w+) \1\b", re.sub(r"\b(sie|der|die|das) ", "", german)), german
+            assert not re.search(r"\b(in d[ae][ms]|zu de[mr]|von dem|an d[ae][ms]) ", german), (
+                german
+            )
+        # A relative pronoun may stand before the article of the same form; she may see her: sie sie.
+        doubled = re.findall(r"\b(\w+) \1\b", german)
+        assert set(doubled) <= {"sie", "der", "die", "das", "den", "dem"}, german
         assert not re.search(r"\b(\w+) \1\b", english.replace("had had", "")), english
         years = [re.findall(r"\b\d{4}\b", text) for text in (english, german)]
         assert years[0] == years[1]
@@ -218,7 +222,8 @@ def test_spelling(training: list[Pair]) -> None:
 @pytest.mark.parametrize(
     ("english", "translations"),
     [
-        ("bank", {"Bank", "Ufer", "Bänken", "Banken"}), ("wall", {"Wand", "Mauer", "Wände", "Mauern"}),
+        ("bank", {"Bank", "Ufer", "Bänken", "Banken"}),
+        ("wall", {"Wand", "Mauer", "Wände", "Mauern"}),
         ("know", {"kenne", "kennen", "weiß", "wissen"}), ("you", {"du", "Sie", "ihr"}),
         ("put", {"stellen", "gestellt", "gelegt", "gesteckt", "legen", "stecken"}),
         ("it", {"er", "sie", "es"}), ("hard", {"hart", "schwierig"}), ("light", {"leicht", "hell"}),
