@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from nmt.corpus.pocket import numbers
 from nmt.corpus.pocket.choosing import NothingFitsError
@@ -27,6 +28,9 @@ from nmt.corpus.pocket.templates import (
     render,
     sentence,
 )
+
+_ECHO: Final = re.compile(r"\b(?!had )(\w+) \1\b")
+"""A word said twice, which English avoids: looking at at the moment."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Deriver:
             if not accepts(depth, self.nominals.reserved):
                 continue
             source = sentence(render(chosen.english, slots, "english", ""))
+            if _ECHO.search(source):
+                continue
             target = sentence(render(chosen.german, slots, "german", ""))
             return Pair(source, target, chosen.name, depth, self.nominals.reserved)
 

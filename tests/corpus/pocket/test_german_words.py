@@ -8,7 +8,6 @@ from nmt.corpus.pocket import german
 from nmt.corpus.pocket.german import GermanVerb
 from nmt.corpus.pocket.numbers import clock, english_number, german_number
 
-
 _VERBS = """
 kaufen |  | kaufe kaufst kauft kaufen kauft kaufen | gekauft | zu kaufen
 arbeiten |  | arbeite arbeitest arbeitet arbeiten arbeitet arbeiten | gearbeitet | zu arbeiten
@@ -16,17 +15,17 @@ arbeiten |  | arbeite arbeitest arbeitet arbeiten arbeitet arbeiten | gearbeitet
 lernen |  | lerne lernst lernt lernen lernt lernen | gelernt | zu lernen
 sammeln |  | sammle sammelst sammelt sammeln sammelt sammeln | gesammelt | zu sammeln
 reisen |  | reise reist reist reisen reist reisen | gereist | zu reisen
-reparieren |  | repariere reparierst repariert reparieren repariert reparieren | repariert | zu reparieren
-auf|stehen | steht stand gestanden | stehe stehst steht stehen steht stehen | aufgestanden | aufzustehen
-auf|räumen |  | räume räumst räumt räumen räumt räumen | aufgeräumt | aufzuräumen
+kopieren |  | kopiere kopierst kopiert kopieren kopiert kopieren | kopiert | zu kopieren
+auf=gehen | geht ging gegangen | gehe gehst geht gehen geht gehen | aufgegangen | aufzugehen
+auf=räumen |  | räume räumst räumt räumen räumt räumen | aufgeräumt | aufzuräumen
 helfen | hilft half geholfen | helfe hilfst hilft helfen helft helfen | geholfen | zu helfen
 lesen | liest las gelesen | lese liest liest lesen lest lesen | gelesen | zu lesen
-ein|laden | lädt lud geladen | lade lädst lädt laden ladet laden | eingeladen | einzuladen
+ein=laden | lädt lud geladen | lade lädst lädt laden ladet laden | eingeladen | einzuladen
 halten | hält hielt gehalten | halte hältst hält halten haltet halten | gehalten | zu halten
-betreten | betritt betrat betreten | betrete betrittst betritt betreten betretet betreten | betreten | zu betreten
+treten | tritt trat getreten | trete trittst tritt treten tretet treten | getreten | zu treten
 besuchen |  | besuche besuchst besucht besuchen besucht besuchen | besucht | zu besuchen
 """
-"""Entry, its forms, the present, the participle, the infinitive with zu."""
+"""Entry (= before a separable prefix's verb), forms, present, participle, infinitive with zu."""
 
 
 @pytest.mark.parametrize("row", _VERBS.strip().splitlines())

@@ -211,7 +211,7 @@ def test_spelling(training: list[Pair]) -> None:
             assert not re.search(r"\b(in d[ae][ms]|zu de[mr]|von dem|an d[ae][ms]) ", german), (
                 german
             )
-        # A relative pronoun may stand before the article of the same form; she may see her: sie sie.
+        # A relative pronoun may stand before an article of its form; she may see her: sie sie.
         doubled = re.findall(r"\b(\w+) \1\b", german)
         assert set(doubled) <= {"sie", "der", "die", "das", "den", "dem"}, german
         assert not re.search(r"\b(\w+) \1\b", english.replace("had had", "")), english
