@@ -222,6 +222,14 @@ class NounPhrase(Nominal):
             "the", "this", "possessive", "every", "all", "both", "which", "own", "meal",
         )  # fmt: skip
 
+    @property
+    def begins_with_article(self) -> bool:
+        """Whether German has a plain definite article: the house, my brother's house."""
+        possessor = self.determiner.possessor
+        return self.determiner.kind in ("the", "own", "meal") or (
+            possessor is not None and not isinstance(possessor, Name)
+        )
+
     def english(self, case: str = "object") -> str:
         noun = self.noun.english(self.plural, self.feminine)
         words = [adjective.english_degree(degree) for adjective, degree in self.adjectives]
@@ -321,7 +329,7 @@ def prepositional(preposition: str, case: str, nominal: Nominal) -> tuple[str, s
     if nominal.is_pronoun and not nominal.is_human:
         return ("dar" if preposition[0] in "aeiouü" else "da") + preposition, ""
     text, tail = nominal.german(case)
-    is_article = isinstance(nominal, NounPhrase) and nominal.determiner.kind == "the"
+    is_article = isinstance(nominal, NounPhrase) and nominal.begins_with_article
     first, _, rest = text.partition(" ")
     if is_article and not tail and (preposition, first) in german.CONTRACTED:
         return f"{german.CONTRACTED[preposition, first]} {rest}", ""
