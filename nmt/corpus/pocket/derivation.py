@@ -29,8 +29,8 @@ from nmt.corpus.pocket.templates import (
     sentence,
 )
 
-_ECHO: Final = re.compile(r"\b(?!had )(\w+) \1\b")
-"""A word said twice, which English avoids: looking at at the moment."""
+_ECHO: Final = re.compile(r"\b(?!had |sie |der |die |das |den |dem )(\w+) \1\b")
+"""A word said twice by accident: looking at at the moment, morgen früh früh."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class Deriver:
             if not accepts(depth, self.nominals.reserved):
                 continue
             source = sentence(render(chosen.english, slots, "english", ""))
-            if _ECHO.search(source):
-                continue
             target = sentence(render(chosen.german, slots, "german", ""))
+            if any(_ECHO.search(text) for text in (source, target)):
+                continue
             return Pair(source, target, chosen.name, depth, self.nominals.reserved)
 
     def _slots(

@@ -210,7 +210,7 @@ class NominalSampler:
     ) -> tuple[bool, Determiner]:
         draw = self.draw
         the, bare = Determiner("the"), Determiner("bare")
-        if "sky" in noun.classes or noun.german_singular in ("Leute", "Polizei", "Wetter"):
+        if "unique" in noun.classes:
             return False, the
         if style in ("own", "ownsg", "ownpl") and owner is not None:
             plural = style == "ownpl" or (

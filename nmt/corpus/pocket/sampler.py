@@ -106,6 +106,8 @@ class ClauseSampler:
     def adjective_predicate(self, subject: Nominal, degree: str) -> Adverbial:
         """An adjective that can be said of a subject."""
         noun = self._noun_of(subject)
+        if degree != "positive" and isinstance(subject, NounPhrase):
+            subject.adjectives.clear()
         used = [a for a, _ in subject.adjectives] if isinstance(subject, NounPhrase) else []
         adjective = self.nominals.adjective(
             noun, lambda a: a not in used and (degree == "positive" or a.comparable)
