@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from nmt.neural.kernels.dropout import DropoutKeys
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.packed import PackedBatch
 from nmt.neural.training.batches import Update
+from nmt.neural.training.cores import Cores
 from nmt.neural.training.optimizer import FlatParameters
 from nmt.recipe.neural import TrainingSettings
 
@@ -42,20 +42,20 @@ class GradientWorkers:
         model: TranslationModel,
         flat: FlatParameters,
         settings: TrainingSettings,
-        workers: int,
+        cores: Cores,
     ) -> None:
         self.settings = settings
         self.device = flat.values.device
         self._flat = flat
+        self._cores = cores
         self._replicas = [model]
         self._gradients = [flat.gradients]
-        for _ in range(workers - 1):
+        for _ in range(cores.number - 1):
             replica = copy.deepcopy(model)
             gradients = torch.zeros_like(flat.gradients)
             flat.attach(replica, flat.values, gradients)
             self._replicas.append(replica)
             self._gradients.append(gradients)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gradient")
 
     def accumulate(self, update: Update, number: int, loss_scale: float = 1.0) -> LossSums:
         """Add the gradient of the update's summed loss to the flat gradients.
@@ -65,28 +65,30 @@ class GradientWorkers:
             number: the update's number, which with the seed determines every dropout mask.
             loss_scale: factor on the loss, and so on the gradients.
         """
-        workers = len(self._replicas)
+        replicas = self._replicas
 
         def work(worker: int) -> list[tuple[Tensor, Tensor]]:
             return [
                 self._micro_batch(
-                    self._replicas[worker],
+                    replicas[worker],
                     update.micro_batches[index].to(self.device),
                     (self.settings.seed, number, index),
                     loss_scale,
                 )
-                for index in range(worker, len(update.micro_batches), workers)
+                for index in range(worker, len(update.micro_batches), len(replicas))
             ]
 
-        if workers == 1:
-            sums = work(0)
-        else:
-            sums = [pair for pairs in self._pool.map(work, range(workers)) for pair in pairs]
-            for gradients in self._gradients[1:]:
-                self._flat.gradients.add_(gradients)
-                gradients.zero_()
+        sums = [pair for pairs in self._cores.run(work) for pair in pairs]
+        if len(replicas) > 1:
+            self._cores.each(self._add_gradients, self._flat.slices)
         losses, nlls = zip(*sums, strict=True)
         return LossSums(torch.stack(losses).sum(), torch.stack(nlls).sum())
+
+    def _add_gradients(self, part: slice) -> None:
+        """Add a slice of the other workers' gradients to the flat ones, and clear it there."""
+        for gradients in self._gradients[1:]:
+            self._flat.gradients[part].add_(gradients[part])
+            gradients[part].zero_()
 
     def _micro_batch(
         self, model: TranslationModel, batch: PackedBatch, seed: tuple[int, ...], loss_scale: float
@@ -97,10 +99,6 @@ class GradientWorkers:
         loss, nll = model_loss(model, batch, self.settings, DropoutKeys(*seed))
         torch.autograd.backward(loss * loss_scale)
         return loss.detach(), nll
-
-    def close(self) -> None:
-        """End the worker threads."""
-        self._pool.shutdown()
 
 
 def model_loss(

@@ -17,6 +17,7 @@ from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.system import NeuralTranslator
 from nmt.neural.training.batches import BatchStream, Update
 from nmt.neural.training.checkpoint import Best, Checkpoints, Counters
+from nmt.neural.training.cores import Cores
 from nmt.neural.training.finite import LARGEST_LOSS_SCALE, FiniteCheck, ShowPairs
 from nmt.neural.training.gradients import GradientWorkers, perplexity
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
@@ -69,8 +70,9 @@ class Trainer:
         self.inputs = inputs
         self.checkpoints = Checkpoints(folder)
         self.flat = FlatParameters(model)
-        self.optimizer = Optimizer(self.flat, settings)
-        self.workers = GradientWorkers(model, self.flat, settings, workers)
+        self._cores = Cores(workers)
+        self.optimizer = Optimizer(self.flat, settings, self._cores)
+        self.workers = GradientWorkers(model, self.flat, settings, self._cores)
         self.counters = Counters()
         if settings.precision == "float16":
             self.counters.loss_scale = LARGEST_LOSS_SCALE
@@ -222,7 +224,7 @@ class Trainer:
 
     def close(self) -> None:
         """End the worker threads."""
-        self.workers.close()
+        self._cores.close()
 
     def _evaluate(self) -> tuple[dict[str, float], float]:
         """Scores of the translator's model on the validation set, and its log-likelihood."""

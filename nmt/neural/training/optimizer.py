@@ -1,7 +1,9 @@
 """AdamW over one flat buffer, with schedules, clipping and a moving average.
 
-All parameters live in one contiguous buffer, matrices first, and so do their gradients: the norm,
-the clipping, the update and the moving average are each a single pass over memory.
+All parameters live in one contiguous buffer, matrices first, and so do their gradients. On a
+processor they are worked on in slices that fit its cache, shared out among the cores: two passes
+over memory, one for the norm, and one for clipping, update and moving average together. On a GPU a
+slice is all matrices or all vectors.
 """
 
 from __future__ import annotations
@@ -12,7 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from nmt.neural.training.cores import Cores
 from nmt.recipe.neural import TrainingSettings
+
+_SLICE = 1 << 16
+"""Elements of a slice on a processor: six float32 buffers of them take 1.5 MB, a core's cache."""
 
 
 class FlatParameters:
@@ -29,6 +35,11 @@ class FlatParameters:
         size = sum(p.numel() for _, p in ordered)
         self.values = torch.empty(size, dtype=first.dtype, device=first.device)
         self.gradients = torch.zeros_like(self.values)
+        self.slices = [
+            *_cut(0, self.num_matrix_elements, first),
+            *_cut(self.num_matrix_elements, size, first),
+        ]
+        """Parts to work on one by one: none has both matrices and vectors."""
         for (_, parameter), value in zip(ordered, self.views(self.values).values(), strict=True):
             value.copy_(parameter.detach())
         self.attach(model, self.values, self.gradients)
@@ -49,6 +60,12 @@ class FlatParameters:
         for name, parameter in model.named_parameters():
             parameter.data = value_of[name]
             parameter.grad = gradient_of.get(name)
+
+
+def _cut(start: int, stop: int, like: Tensor) -> list[slice]:
+    """Slices of equal length, the last one shorter, that fit the cache of what computes."""
+    step = _SLICE if like.device.type == "cpu" else max(1, stop - start)
+    return [slice(at, min(at + step, stop)) for at in range(start, stop, step)]
 
 
 def learning_rate(settings: TrainingSettings, update: int) -> float:
@@ -75,8 +92,11 @@ class Optimizer:
     Calls PyTorch's function, not its class, which would import its compiler for two seconds.
     """
 
-    def __init__(self, flat: FlatParameters, settings: TrainingSettings) -> None:
+    def __init__(
+        self, flat: FlatParameters, settings: TrainingSettings, cores: Cores | None = None
+    ) -> None:
         self.flat = flat
+        self._cores = cores or Cores()
         self.settings = settings
         self.average = flat.values.clone() if settings.ema_decay is not None else None
         self._first_moment = torch.zeros_like(flat.values)
@@ -96,38 +116,44 @@ class Optimizer:
         Returns the gradient's norm before clipping, on the device. If it is not finite, nothing
         is applied; but a GPU waits for that answer in float16 only, where overflow is usual.
         """
-        gradients = self.flat.gradients
-        divisor = num_target_pieces * loss_scale
-        norm: Tensor = torch.linalg.vector_norm(gradients) / divisor
+        flat, divisor = self.flat, num_target_pieces * loss_scale
+        # The norm of the slices' norms; these are the same whatever the number of cores.
+        norms = self._cores.each(
+            lambda part: torch.linalg.vector_norm(flat.gradients[part]), flat.slices
+        )
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms)) / divisor
         if self._looks_before_step and not bool(norm.isfinite()):
-            gradients.zero_()
+            flat.gradients.zero_()
             return norm
         factor = torch.full_like(norm, 1 / divisor)
         if self.settings.clip_norm is not None:
             factor = factor * (self.settings.clip_norm / (norm + 1e-6)).clamp(max=1.0)
-        gradients.mul_(factor)
-        self._adamw(learning_rate(self.settings, update))
-        gradients.zero_()
-        if self.average is not None:
-            decay = self.settings.ema_decay
-            assert decay is not None
-            # A young average would be mostly the initial weights.
-            decay = min(decay, (1 + update) / (10 + update))
-            self.average.lerp_(self.flat.values, 1 - decay)
+        rate = learning_rate(self.settings, update)
+        decay = self._average_decay(update)
+        self._cores.each(lambda part: self._step(part, factor, rate, decay), flat.slices)
+        self._steps += 1
         return norm
 
-    def _adamw(self, rate: float) -> None:
-        flat, settings, split = self.flat, self.settings, self.flat.num_matrix_elements
-        decays = ((slice(0, split), settings.weight_decay), (slice(split, None), 0.0))
-        for part, weight_decay in decays:
-            adamw(
-                [flat.values[part]], [flat.gradients[part]],
-                [self._first_moment[part]], [self._second_moment[part]], [],
-                [self._steps.clone()],  # which it counts up, once for each part
-                fused=True, amsgrad=False, maximize=False, lr=rate, weight_decay=weight_decay,
-                beta1=settings.beta1, beta2=settings.beta2, eps=1e-9,
-            )  # fmt: skip
-        self._steps += 1
+    def _step(self, part: slice, factor: Tensor, rate: float, decay: float) -> None:
+        """Update a slice of the parameters and of their average, and clear its gradients."""
+        settings, gradients = self.settings, self.flat.gradients[part]
+        values = self.flat.values[part]
+        is_matrix = part.start < self.flat.num_matrix_elements
+        adamw(
+            [values], [gradients.mul_(factor)],
+            [self._first_moment[part]], [self._second_moment[part]], [],
+            [self._steps.clone()],  # which it counts up, once for each slice
+            fused=True, amsgrad=False, maximize=False, lr=rate,
+            weight_decay=settings.weight_decay if is_matrix else 0.0,
+            beta1=settings.beta1, beta2=settings.beta2, eps=1e-9,
+        )  # fmt: skip
+        gradients.zero_()
+        if self.average is not None:
+            self.average[part].lerp_(values, 1 - decay)
+
+    def _average_decay(self, update: int) -> float:
+        # A young average would be mostly the initial weights.
+        return min(self.settings.ema_decay or 0.0, (1 + update) / (10 + update))
 
     @property
     def evaluated(self) -> Tensor:

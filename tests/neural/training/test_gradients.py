@@ -18,6 +18,7 @@ from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.packed import pack_batch
 from nmt.neural.training.batches import Position, Update
+from nmt.neural.training.cores import Cores
 from nmt.neural.training.gradients import GradientWorkers
 from nmt.neural.training.optimizer import FlatParameters
 from nmt.recipe.neural import TrainingSettings
@@ -67,11 +68,12 @@ def computed(
     model = model or make_model()
     flat = FlatParameters(model)
     chosen = TrainingSettings.model_validate({"max_updates": 1, "label_smoothing": 0.1, **settings})
-    computing = GradientWorkers(model, flat, chosen, workers)
+    cores = Cores(workers)
+    computing = GradientWorkers(model, flat, chosen, cores)
     try:
         sums = computing.accumulate(update, 1)
     finally:
-        computing.close()
+        cores.close()
     return float(sums.loss), float(sums.nll), flat.gradients
 
 
@@ -121,9 +123,10 @@ def test_updates_and_seeds_have_masks_of_their_own() -> None:
     losses = []
     for seed, number in ((1, 1), (1, 2), (2, 1), (1, 1)):
         settings = TrainingSettings(max_updates=9, seed=seed)
-        workers = GradientWorkers(model, flat, settings, 1)
+        cores = Cores(1)
+        workers = GradientWorkers(model, flat, settings, cores)
         losses.append(float(workers.accumulate(make_update([4]), number).loss))
-        workers.close()
+        cores.close()
     assert losses[0] == losses[3]
     assert len(set(losses)) == 3
 
@@ -132,13 +135,14 @@ def test_gradients_add_up_over_calls() -> None:
     """Until they are cleared by the optimiser."""
     model = make_model()
     flat = FlatParameters(model)
-    workers = GradientWorkers(model, flat, TrainingSettings(max_updates=1), 2)
+    cores = Cores(2)
+    workers = GradientWorkers(model, flat, TrainingSettings(max_updates=1), cores)
     update = make_update([4, 4])
     workers.accumulate(update, 1)
     once = flat.gradients.clone()
     workers.accumulate(update, 1)
     torch.testing.assert_close(flat.gradients, 2 * once)
-    workers.close()
+    cores.close()
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
@@ -218,7 +222,8 @@ def test_the_loss_scale_is_on_the_gradient_only() -> None:
     """What is reported is the loss itself."""
     model = make_model()
     flat = FlatParameters(model)
-    workers = GradientWorkers(model, flat, TrainingSettings(max_updates=1), 1)
+    cores = Cores(1)
+    workers = GradientWorkers(model, flat, TrainingSettings(max_updates=1), cores)
     losses = []
     for scale in (1.0, 4.0):
         flat.gradients.zero_()
@@ -227,7 +232,7 @@ def test_the_loss_scale_is_on_the_gradient_only() -> None:
             once = flat.gradients.clone()
     torch.testing.assert_close(flat.gradients, 4 * once)
     assert losses[0] == losses[1]
-    workers.close()
+    cores.close()
 
 
 def test_errors_of_workers_reach_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +242,10 @@ def test_errors_of_workers_reach_the_caller(monkeypatch: pytest.MonkeyPatch) -> 
         raise MemoryError("no more")
 
     model = make_model()
-    workers = GradientWorkers(model, FlatParameters(model), TrainingSettings(max_updates=1), 2)
+    cores = Cores(2)
+    workers = GradientWorkers(model, FlatParameters(model), TrainingSettings(max_updates=1), cores)
     failing: Callable[..., None] = fail
     monkeypatch.setattr(workers, "_micro_batch", failing)
     with pytest.raises(MemoryError, match="no more"):
         workers.accumulate(make_update([2, 2]), 1)
-    workers.close()
+    cores.close()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from nmt.neural.training.cores import Cores
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
 from nmt.recipe.neural import TrainingSettings
 
@@ -50,13 +51,21 @@ def clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     ],
     ids=["clipped", "unclipped", "cosine"],
 )
+@pytest.mark.parametrize(("size", "number_of_cores"), [(1 << 16, 1), (8, 1), (8, 2)])
 def test_as_adamw_on_parameters_one_by_one(
-    settings: TrainingSettings, dtype: torch.dtype, tolerance: float
+    monkeypatch: pytest.MonkeyPatch,
+    settings: TrainingSettings,
+    dtype: torch.dtype,
+    tolerance: float,
+    size: int,
+    number_of_cores: int,
 ) -> None:
-    """Step by step: values, norms, and gradients that are cleared."""
+    """Step by step: values, norms, and gradients that are cleared; in any slices, on any cores."""
+    monkeypatch.setattr("nmt.neural.training.optimizer._SLICE", size)
     ours = Small(dtype)
     theirs = copy.deepcopy(ours)
-    optimizer = Optimizer(FlatParameters(ours), settings)
+    cores = Cores(number_of_cores)
+    optimizer = Optimizer(FlatParameters(ours), settings, cores)
     decayed = [p for p in theirs.parameters() if p.ndim > 1]
     others = [p for p in theirs.parameters() if p.ndim == 1]
     adam = torch.optim.AdamW(
@@ -85,6 +94,7 @@ def test_as_adamw_on_parameters_one_by_one(
             )
             assert parameter.grad is not None
             assert not parameter.grad.any()
+    cores.close()
 
 
 def test_clipping_bounds_the_step_of_plain_gradients() -> None:
