@@ -166,7 +166,8 @@ def translate(
         bool,
         typer.Option(
             "--explain",
-            help="Say how each translation came about: phrases, jumps, features (text, jsonl).",
+            help="Say how each translation came about: phrases and features, or attention "
+            "(text, jsonl).",
             rich_help_panel=_FORMATS,
         ),
     ] = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
 from nmt.neural.device import choose_device, prepare
+from nmt.neural.explanation.attention import AttentionExplanation, explain
 from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.hypotheses import FoundPieces
@@ -23,11 +25,13 @@ from nmt.neural.search.sampling import sample
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization import TokenizerPair
-from nmt.translator import Hypothesis, Translator
+from nmt.translator import Explanation, Hypothesis, Translator
 
 WEIGHTS: Final = "model.safetensors"
 TOKENIZER: Final = "tokenizer"
 
+_EXPLAINED_AT_ONCE: Final = 32
+"""Hypotheses that a worker explains before it takes the next ones."""
 _COPY_AGAIN: Final = "copy the model folder again from where it came, or train again"
 
 _In = TypeVar("_In")
@@ -83,23 +87,31 @@ class NeuralTranslator(Translator):
     def search(
         self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[Hypothesis]]:
-        """Translate a batch of segments, shared out among the cores.
-
-        Raises UserError if explanations are asked for.
-        """
-        if options.explain:
-            raise UserError(
-                "a neural system cannot say how its translations came about",
-                mend="a phrase-based system can",
-            )
+        """Translate a batch of segments, shared out among the cores."""
         rows = [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
         found = self.search_pieces(rows, options, draws)
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
-        texts = iter(self.tokenizers.target.decode([hypothesis.pieces for hypothesis in flat]))
-        return [
-            [Hypothesis(next(texts), best.score, len(best.pieces) + 1) for best in hypotheses]
-            for hypotheses in found
-        ]
+        texts = self.tokenizers.target.decode([hypothesis.pieces for hypothesis in flat])
+        explained: list[tuple[Explanation, ...]] = [()] * len(flat)
+        if options.explain:
+            of_flat = [row for row, best in zip(rows, found, strict=True) for _ in best]
+            explained = [(one,) for one in self._explain(of_flat, flat)]
+        made = (
+            Hypothesis(text, one.score, len(one.pieces) + 1, explanations)
+            for text, one, explanations in zip(texts, flat, explained, strict=True)
+        )
+        return [list(itertools.islice(made, len(hypotheses))) for hypotheses in found]
+
+    def _explain(
+        self, sources: Sequence[np.ndarray], found: Sequence[FoundPieces]
+    ) -> list[AttentionExplanation]:
+        """How each hypothesis came about, ``sources`` being their sources."""
+
+        def work(part: slice) -> list[AttentionExplanation]:
+            return explain(self.model, self.tokenizers, sources[part], found[part])
+
+        parts = [slice(n, n + _EXPLAINED_AT_ONCE) for n in range(0, len(found), _EXPLAINED_AT_ONCE)]
+        return list(itertools.chain.from_iterable(self.map_parallel(work, parts)))
 
     def search_pieces(
         self, sources: list[np.ndarray], options: SearchOptions, draws: Sequence[int] = ()
