@@ -12,6 +12,7 @@ from nmt.corpus.pocket.phrases import Gap, Literal, Name, Nominal, NounPhrase, P
 
 _DYNAMIC: Final = frozenset({"progressive", "was-doing", "since"})
 _REPEATED: Final = frozenset({"present", "plain"})
+_MODAL: Final = frozenset({"modal", "past-modal", "can", "can-past", "need"})
 _ONCE: Final = frozenset({"past", "perfect", "pluperfect", "narrative", "unreal-past"})
 """Tenses of what happens but once."""
 
@@ -31,8 +32,16 @@ class ClauseSpec:
     dynamic: bool = False
     """Only verbs for what one does."""
     imperative: bool = False
-    thing: bool = False
-    """Its object must be a thing."""
+    reasoned: bool = False
+    """Only verbs that one does to a thing because of how it is."""
+    flag: str = ""
+    """Only verbs with this flag."""
+    event: bool = False
+    """Only verbs for what happens."""
+    question: bool = False
+    """A question: what I did need not be asked."""
+    far: bool = False
+    """Said of a time too far away, or too long, for everyday verbs and for how one does it."""
     not_reflexive: bool = False
     done: bool = False
     """Only verbs for what one has done by others."""
@@ -55,13 +64,17 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
     stative = "stative" in flags
     acts = not stative and "noimp" not in flags
     wrong = (
-        (tense in _DYNAMIC and (stative or "noprog" in flags))
+        (tense in _DYNAMIC and (stative or "noprog" in flags) and spec.flag != "years")
         or (tense in _REPEATED and not stative and ("once" in flags or "nohabit" in flags))
         or ("once" in flags and tense not in _ONCE)
-        or (tense in ("modal", "past-modal", "can", "can-past") and not acts and spec.verb != "be")
+        or (tense in _MODAL and not acts and spec.verb != "be")
+        or (tense == "state" and not stative)
+        or (spec.event and stative)
+        or (spec.far and "daily" in flags)
+        or (spec.flag != "" and spec.flag not in flags)
         or (tense == "perfect" and stative)
         or (tense == "progressive" and spec.passive and verb.roles[0].group in PERSONAL)
-        or (spec.dynamic and (not acts or "noprog" in flags))
+        or (spec.dynamic and (not acts or "noprog" in flags) and spec.flag != "years")
         or (spec.imperative and (not acts or verb.subject not in PERSONAL))
         or (spec.subject_group != "" and verb.subject not in PERSONAL and verb.subject != "any")
         or (spec.not_reflexive and verb.german.reflexive != "")
@@ -70,9 +83,9 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
         or (spec.done and verb.manner != "work" and "done" not in flags)
         or (spec.done and (not _passive(verb) or "nopass" in flags or len(verb.roles) > 1))
         or (
-            spec.thing
+            spec.reasoned
             and not (
-                verb.roles and not verb.roles[0].english and verb.roles[0].group not in PERSONAL
+                verb.reasons and not verb.roles[0].english and verb.roles[0].group not in PERSONAL
             )
         )
         or (
@@ -82,7 +95,7 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
                 or spec.imperative
                 or spec.dynamic
                 or spec.needs != ""
-                or spec.thing
+                or spec.reasoned
             )
         )
         or (verb.subject_case != "nom" and tense in ("progressive", "modal"))
@@ -108,7 +121,15 @@ def _askable(verb: Verb) -> bool:
         role.english not in ("@", ">", "<")
         and role.style not in ("own", "ownsg", "ownpl", "idiom", "inst")
         and not role.optional
+        and not is_indirect(verb, 0)
     )
+
+
+def is_indirect(verb: Verb, index: int) -> bool:
+    """Whether a complement is the first of two objects: English asks "to whom" for it."""
+    if index > 0 or len(verb.roles) < 2:
+        return False
+    return not any(role.english or role.preposition for role in verb.roles[:2])
 
 
 def same(first: Nominal, second: Nominal) -> bool:

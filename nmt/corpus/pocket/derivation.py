@@ -24,6 +24,7 @@ from nmt.corpus.pocket.templates import (
     Slot,
     TextSlot,
     VocativeSlot,
+    main_clause,
     nesting,
     render,
     sentence,
@@ -60,6 +61,8 @@ class Deriver:
         self._weighted = [(c.weight, c) for c in self.constructions if c.nests or not deep]
         self._inside = [(c.weight, c) for c in self.constructions if c.embeddable and c.own_depth]
         self.max_depth = max_depth
+        self._open: list[str] = []
+        """The constructions that the one being filled stands in, by their conjunctions."""
         self._nest_rate = 0.9 if deep else 0.12
 
     def pair(self, accepts: Callable[[int, int], bool] = lambda depth, reserved: True) -> Pair:
@@ -68,6 +71,8 @@ class Deriver:
             chosen = self.draw.weighted(self._weighted)
             self.nominals.reserved = 0
             self.nominals.names_used.clear()
+            self.clauses.said_when = False
+            self._open.clear()
             try:
                 slots = self._slots(chosen, self.draw.one(chosen.tenses), self.max_depth)
             except NothingFitsError:
@@ -86,8 +91,10 @@ class Deriver:
     ) -> dict[str, Slot]:
         slots: dict[str, Slot] = {}
         inner = depth - construction.own_depth
+        self._open.append(_conjunction(construction))
         for name, options in construction.slots.items():
             slots[name] = self._slot(name, options, tenses, slots, inner if name != "a" else depth)
+        self._open.pop()
         texts = [slot.english("") for slot in slots.values() if isinstance(slot, NominalSlot)]
         if len(texts) != len(set(texts)):
             raise NothingFitsError
@@ -122,17 +129,23 @@ class Deriver:
             if nested is not None:
                 return nested
         if "tense_of" in options:
-            tense = self._tense_for(slots[options["tense_of"]])
+            tense, is_far = self._tense_for(slots[options["tense_of"]])
+            options = {**options, "far": is_far}
         spec = self.requests.spec(options, tense, slots, depth)
         clause = self.clauses.clause(spec)
         if "predicate" in options:
-            clause.adverbials.append(self.requests.predicate(options["predicate"], clause))
+            clause.adverbials.append(self.requests.predicate(options["predicate"], clause, slots))
             if (
                 clause.negated
                 and isinstance(options["predicate"], str)
                 and options["predicate"] == "job"
             ):
                 clause.negated = False
+        if "unlike" in options and {
+            clause.subject.english_pronoun,
+            main_clause(slots[options["unlike"]]).subject.english_pronoun,
+        } <= {"I", "we"}:
+            raise NothingFitsError
         if "instead" in options:
             clause.instead = options["instead"]
         if options.get("topic"):
@@ -142,7 +155,8 @@ class Deriver:
         return ClauseSlot(clause)
 
     def _nested(self, tense: str, depth: int) -> Slot | None:
-        construction = self.draw.weighted(self._inside)
+        inside = [(w, c) for w, c in self._inside if _conjunction(c) not in self._open]
+        construction = self.draw.weighted(inside)
         if not tense:
             return ConstructionSlot(
                 construction, self._slots(construction, self.draw.one(construction.tenses), depth)
@@ -154,12 +168,12 @@ class Deriver:
             construction, self._slots(construction, self.draw.one(fitting), depth)
         )
 
-    def _tense_for(self, slot: Slot) -> str:
+    def _tense_for(self, slot: Slot) -> tuple[str, bool]:
+        """A tense that an adverb goes with, and whether it says a time far away."""
         assert isinstance(slot, TextSlot)
         tags = slot.texts[2].split()
-        return self.draw.one(
-            [tense for tag in tags for tense in {"habit": ["plain"]}.get(tag, [tag])]
-        )
+        tenses = [{"habit": "plain"}.get(tag, tag) for tag in tags if tag != "far"]
+        return self.draw.one(tenses), "far" in tags
 
     # Other slots
 
@@ -167,6 +181,7 @@ class Deriver:
         adverb = self.clauses.adverb(tag)
         while "season" in adverb.tags:
             adverb = self.clauses.adverb(tag)
+        self.clauses.said_when |= adverb.kind == "time"
         text = f"{adverb.english} ," if "comma" in adverb.tags else adverb.english
         return TextSlot((text, adverb.german, " ".join(sorted(adverb.tags))))
 
@@ -176,10 +191,11 @@ class Deriver:
         )
 
     def _duration(self, how: str) -> Slot:
+        self.clauses.said_when = True
         number = 2 + self.draw.random.randrange(11)
         units = [("days", "Tagen"), ("weeks", "Wochen"), ("months", "Monaten"), ("years", "Jahren")]
         if how == "since":
-            units = [("hours", "Stunden"), ("hours", "Stunden"), *units[:2]]
+            units = [("hours", "Stunden"), ("hours", "Stunden"), *units[1:]]
         unit = self.draw.one(units)
         words = numbers.english_number(number), numbers.german_number(number)
         if how == "ago":
@@ -188,6 +204,7 @@ class Deriver:
 
     def _day(self) -> Slot:
         """On Monday; on 3 May; in March."""
+        self.clauses.said_when = True
         kind = self.draw.random.randrange(3)
         month = self.draw.one(numbers.MONTHS)
         if kind == 0:
@@ -254,3 +271,8 @@ class Deriver:
             case "none":
                 return NounPhrase(noun, Determiner("no"))
         return NounPhrase(noun, Determiner("bare"))
+
+
+def _conjunction(construction: Construction) -> str:
+    """What two constructions have in common that would be clumsy inside of each other."""
+    return construction.name.split()[0]

@@ -161,6 +161,8 @@ class Verb:
     """Whether it happens at a time of day."""
     kein: str
     """Negates the noun that belongs to it: keinen Hunger haben."""
+    reasons: frozenset[str]
+    """English adjectives: what its object is like when one does it because the object is so."""
     name: str
 
 
@@ -288,6 +290,7 @@ def _verb(row: dict[str, str]) -> Verb:
         tuple(valued["p"].split("+")) if "p" in valued else (),
         "t" in valued,
         valued.get("kein", ""),
+        frozenset(valued["why"].split("+") if "why" in valued else ()),
         f"{row['english']} {row['german']}",
     )
 

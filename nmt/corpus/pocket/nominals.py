@@ -28,10 +28,15 @@ PERSONAL: Final = frozenset({"human", "person", "adult", "acquaintance", "human_
 """Groups that names and personal pronouns belong to."""
 _UNDESCRIBED: Final = frozenset({"language", "subject", "sport", "topic", "spouse"})
 """Classes of nouns that take adjectives as predicates only."""
-_OWN_BODY: Final = frozenset({"ache", "ache2", "limb", "eye"})
+_OWN_BODY: Final = frozenset({"ache", "ache2", "limb", "eye", "health"})
 """Classes of nouns that are always someone's."""
 _RESERVED_SHARE: Final = 14
 """One combination of words in so many is kept for the test sets."""
+_NUMEROUS: Final = frozenset({
+    "fruit", "vegetable", "baked", "snack", "vessel", "box", "small", "photo", "letter", "readable",
+    "poem", "hardware", "flower", "seat", "message", "ticket", "sentence", "star", "stone",
+})  # fmt: skip
+"""Classes of nouns that one counts by the dozen."""
 MANY: Final = 8
 """Words that go with fewer others keep all of them in training."""
 
@@ -235,26 +240,27 @@ class NominalSampler:
         if style in ("object", "indef") and not noun.countable:
             return False, the if style == "object" and draw.chance(0.3) else bare
         possessive = self._possessive(noun, owner)
+        known = 10.0 if "acquaintance" in noun.classes else 50.0
         if noun.classes & _OWN_BODY:
             return False, possessive
         if style == "subject":
             options = [
-                (50.0, (False, the)),
+                (known, (False, the)),
                 (10, (False, Determiner("this"))),
-                (18, (False, possessive)),
+                (68 - known, (False, possessive)),
             ]
             if can_be_plural:
                 options += [
                     (9, (True, the)), (4, (True, possessive)), (2, (True, Determiner("many"))),
-                    (2, (True, Determiner("some"))), (2, (True, self._number())),
+                    (2, (True, Determiner("some"))), (2, (True, self._number(noun))),
                     (1, (True, Determiner("all"))), (1, (True, Determiner("this"))),
                 ]  # fmt: skip
             if noun.countable:
                 options += [(4, (False, Determiner("a"))), (2, (False, Determiner("every")))]
         elif style == "def":
             options = [
-                (55.0, (False, the)),
-                (25, (False, possessive)),
+                (known + 5, (False, the)),
+                (75 - known, (False, possessive)),
                 (7, (False, Determiner("this"))),
             ]
             if can_be_plural:
@@ -265,28 +271,29 @@ class NominalSampler:
         elif style == "indef":
             options = [(60.0, (False, Determiner("a")))]
             if can_be_plural:
-                options += self._indefinite_plurals()
+                options += self._indefinite_plurals(noun)
         else:
             options = [
                 (40.0, (False, Determiner("a"))), (22, (False, the)), (14, (False, possessive)),
                 (3, (False, Determiner("this"))),
             ]  # fmt: skip
             if can_be_plural:
-                options += [*self._indefinite_plurals(), (6, (True, the)), (3, (True, possessive))]
+                options += [*self._indefinite_plurals(noun), (6, (True, the)), (3, (True, possessive))]
         plural, determiner = draw.weighted(options)
         if determiner.kind == "a" and not noun.countable:
             determiner = bare
         return plural, determiner
 
-    def _indefinite_plurals(self) -> list[tuple[float, tuple[bool, Determiner]]]:
+    def _indefinite_plurals(self, noun: Noun) -> list[tuple[float, tuple[bool, Determiner]]]:
         kinds = (("bare", 8.0), ("some", 4), ("many", 3), ("several", 3), ("few", 3))
         plurals = [(weight, (True, Determiner(kind))) for kind, weight in kinds]
-        return [*plurals, (7, (True, self._number()))]
+        return [*plurals, (7, (True, self._number(noun)))]
 
-    def _number(self) -> Determiner:
+    def _number(self, noun: Noun) -> Determiner:
+        """A number, large only of things that there are many of."""
         draw = self.draw
         number = 2 + int(draw.random.random() * 5)
-        if draw.chance(0.12):
+        if noun.classes & _NUMEROUS and draw.chance(0.3):
             number = 7 + int(draw.random.random() * 90)
         return Determiner("number", number=number)
 
@@ -295,6 +302,8 @@ class NominalSampler:
         if noun not in self._ownable:
             return Determiner("the")
         owns = owner is not None and (owner.is_human or _is_animal(owner))
+        if noun.german_singular in ("Chef", "Kollege") and not _has_work(owner):
+            return Determiner("the")
         if owner is not None and owns and draw.chance(0.7):
             return Determiner("possessive", (owner.english_pronoun, owner.german_pronoun))
         if draw.chance(0.35):
@@ -321,4 +330,10 @@ class NominalSampler:
 def _is_animal(nominal: Nominal) -> bool:
     return isinstance(nominal, NounPhrase) and bool(
         nominal.noun.classes & {"pet", "farm", "wild", "bird"}
+    )
+
+
+def _has_work(owner: Nominal | None) -> bool:
+    return not (
+        isinstance(owner, NounPhrase) and bool(owner.noun.classes & {"young", "infant", "pet"})
     )

@@ -44,10 +44,12 @@ class ClauseRequests:
         spec = ClauseSpec(
             verb=verb, tense=tense, passive=options.get("passive", False),
             dynamic=options.get("action", False) or options.get("infinitive", False),
-            imperative=options.get("imperative", False), thing=options.get("needs") == "thing",
+            imperative=options.get("imperative", False), reasoned=options.get("reasoned", False),
+            flag=options.get("flag", ""), event=options.get("event", False),
+            question=options.get("question", False), far=options.get("far", False),
             not_reflexive=options.get("not_reflexive", False), done=options.get("done", False),
             needs="place" if asked == "place" else "object" if asked else "",
-            definite_object=options.get("topic", False) or options.get("needs") == "thing",
+            definite_object=options.get("topic", False) or options.get("reasoned", False),
             depth=0 if asked or "no_relative" in options or "instead" in options else depth,
         )  # fmt: skip
         if "adverbs" in options:
@@ -60,6 +62,9 @@ class ClauseRequests:
             spec = replace(spec, negated=0.0)
         if "with" in options:
             spec = replace(spec, extra=(self._extra(options["with"], slots),))
+        if "lasts" in options:
+            unit = slots[options["lasts"]].english("").split()[-1]
+            spec = replace(spec, flag="hours" if unit == "hours" else "years")
         if verb == "be" and "subject" not in options:
             return replace(spec, subject=self._subject_with_adjectives(options["predicate"]))
         if options.get("subject"):
@@ -113,7 +118,7 @@ class ClauseRequests:
             return spec
         return replace(spec, subject=_taken_up(antecedent))
 
-    def predicate(self, kind: Any, clause: Clause) -> Adverbial:
+    def predicate(self, kind: Any, clause: Clause, slots: dict[str, Slot]) -> Adverbial:
         subject = clause.subject
         if isinstance(kind, list):
             text, german_text = self.draw.one(kind)
@@ -134,6 +139,9 @@ class ClauseRequests:
             )
         if kind == "adjective":
             return self.clauses.adjective_predicate(subject, "positive")
+        if kind == "reason":
+            reasons = main_clause(slots["a"]).verb.reasons
+            return self.clauses.adjective_predicate(subject, "positive", reasons)
         if kind == "superlative":
             return self.clauses.adjective_predicate(subject, "superlative")
         degree = "comparative" if kind == "comparative" else "positive"
@@ -176,8 +184,9 @@ class ClauseRequests:
             subject.adjectives.clear()
             groups = [self.lexicon.members(group) for group in adjective.groups]
             nouns = [
-                n for group in groups if subject.noun in group for n in group if not n.is_human
-            ]
+                n for group in groups if subject.noun in group for n in group
+                if not n.is_human and n.classes & subject.noun.classes
+            ]  # fmt: skip
             other = self.nominals.noun_phrase(self.draw.one(nouns), "def")
         if isinstance(other, NounPhrase):
             other.adjectives.clear()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
-from nmt.corpus.pocket.choosing import ClauseSpec, NothingFitsError, allows, same
+from nmt.corpus.pocket.choosing import (
+    ClauseSpec,
+    NothingFitsError,
+    allows,
+    is_indirect,
+    same,
+)
 from nmt.corpus.pocket.clauses import Adverbial, Clause, Modal
 from nmt.corpus.pocket.lexicon import Adjective, Adverb, Lexicon, Noun, Role, Verb
 from nmt.corpus.pocket.nominals import MANY, PERSONAL, Draw, NominalSampler, is_reserved
@@ -23,10 +29,16 @@ _TIME_TAG: Final = {
     "past": "past", "progressive": "progressive", "future": "future", "modal": "modal",
     "present": "habit",
 }  # fmt: skip
-_GRAMMATICAL: Final = {"plain": "present"}
+_GRAMMATICAL: Final = {"plain": "present", "state": "present"}
 """Tenses that differ from others only in the adverbs that they ask for."""
 _TOLD: Final = frozenset({"narrative", "was-doing", "pluperfect"})
 _PAST: Final = frozenset({"past", "perfect", "unreal-past", "conditional-perfect"})
+_UNINTENDED: Final = frozenset({"accident", "chance", "sudden"})
+"""Manners of what one does not mean to do."""
+_INDOORS: Final = frozenset({
+    "kitchen", "room", "home", "study", "workplace_in", "bathroom", "workshop_like", "office",
+})  # fmt: skip
+"""Groups of places; verbs that have them are done upstairs, those that have not outside."""
 _RELATIVE_TENSES: Final = {
     True: ((5, "past"), (2, "perfect"), (2, "progressive"), (2, "modal")),
     False: ((6, "past"), (2, "perfect"), (2, "modal")),
@@ -49,16 +61,21 @@ class ClauseSampler:
         self.nominals = NominalSampler(lexicon, draw)
         self._modals = [Modal(**modal) for modal in grammar["modals"]]
         self._past_modals = [Modal(**modal) for modal in grammar["past_modals"]]
+        wishes = ("have to", "want to", "would like to")
+        self._needs = [m for m in self._modals if m.english in wishes]
         self._relative_modals = [m for m in self._modals if m.english in ("can", "must", "want to")]
         self._adverbs: dict[str, list[Adverb]] = {}
         for adverb in lexicon.adverbs:
             for tag in (adverb.kind, *(f"{adverb.kind} {tag}" for tag in sorted(adverb.tags))):
                 self._adverbs.setdefault(tag, []).append(adverb)
+        self._far = {adverb.english for adverb in lexicon.adverbs if "far" in adverb.tags}
         plain = [verb for verb in lexicon.verbs if not verb.clauses]
         self._verbs: dict[str, list[Verb]] = {"": plain}
         for verb in lexicon.verbs:
             for kind in verb.clauses:
                 self._verbs.setdefault(kind, []).append(verb)
+        self.said_when = False
+        """Whether the sentence says already when; to be set False before the next."""
         self.last_adjective: Adjective | None = None
         """The adjective of the last predicate."""
 
@@ -91,6 +108,7 @@ class ClauseSampler:
             for index, role in enumerate(verb.roles):
                 if (
                     role.optional
+                    or is_indirect(verb, index)
                     or role.english in (">", "<")
                     or role.style in ("own", "ownsg", "ownpl", "idiom", "inst", "bare")
                 ):
@@ -103,14 +121,19 @@ class ClauseSampler:
         """An adverb of a kind, such as ``time past``."""
         return self.draw.one(self._adverbs[tag])
 
-    def adjective_predicate(self, subject: Nominal, degree: str) -> Adverbial:
-        """An adjective that can be said of a subject."""
+    def adjective_predicate(
+        self, subject: Nominal, degree: str, among: Collection[str] = ()
+    ) -> Adverbial:
+        """An adjective that can be said of a subject; if ``among`` names any, one of them."""
         noun = self._noun_of(subject)
-        if degree != "positive" and isinstance(subject, NounPhrase):
+        if isinstance(subject, NounPhrase):
             subject.adjectives.clear()
-        used = [a for a, _ in subject.adjectives] if isinstance(subject, NounPhrase) else []
         adjective = self.nominals.adjective(
-            noun, lambda a: a not in used and (degree == "positive" or a.comparable)
+            noun,
+            lambda a: (
+                (degree == "positive" or a.comparable)
+                and (not among or a.english_degrees[0] in among)
+            ),
         )
         if adjective is None:
             raise NothingFitsError
@@ -151,10 +174,14 @@ class ClauseSampler:
         clause = Clause(verb, subject, tense=tense, passive=spec.passive)
         if tense in _MODALS:
             clause.modal = _MODALS[tense]
+        elif tense == "need":
+            clause.modal = self.draw.one(self._needs)
         elif tense == "modal":
             clause.modal = self.draw.one(self._modals)
         elif tense == "past-modal":
             clause.modal = self.draw.one(self._past_modals)
+        if spec.question:
+            self._check_question(clause)
         clause.complements = self._complements(spec, verb, subject)
         if spec.passive:
             clause.subject = clause.complements[0][1]
@@ -165,6 +192,17 @@ class ClauseSampler:
         if spec.depth > 0:
             self._put_relative(clause, spec.depth)
         return clause
+
+    def _check_question(self, clause: Clause) -> None:
+        """May I? Must you? is rude, and what I did I need not ask."""
+        is_first = clause.subject.english_pronoun in ("I", "we")
+        modal = clause.modal.english if clause.modal else ""
+        if modal == "must" or (modal == "may" and not is_first):
+            raise NothingFitsError
+        if is_first and (
+            "want" in modal or "would" in modal or (not modal and clause.tense != "future")
+        ):
+            raise NothingFitsError
 
     def _verb(self, spec: ClauseSpec, tense: str) -> Verb:
         kind = {"be": "light"}.get(spec.verb, spec.verb)
@@ -189,6 +227,8 @@ class ClauseSampler:
             style_role = role
             if spec.definite_object and index == 0 and role.style in ("", "indef"):
                 style_role = replace(role, style="def")
+            if spec.flag == "hobby" and role.style in ("", "indef") and not role.english:
+                style_role = replace(role, style="bare")
             nominal = self.nominals.complement(
                 style_role, None if spec.passive else subject, verb.name
             )
@@ -236,18 +276,24 @@ class ClauseSampler:
             if all(adverb.german != other.german for other in found):
                 found.append(Adverbial(adverb.english, adverb.german, adverb.kind))
 
+        is_everyday = "daily" in verb.flags
+        is_far = spec.far
+        times = "time" in spec.adverbs and not self.said_when and not stative
         if tense == "present" and not stative and not clause.negated and not spec.passive:
-            if "season" in verb.flags and "time" in spec.adverbs and draw.chance(0.75):
+            if times and "season" in verb.flags and draw.chance(0.75):
                 add(self.adverb("time season"))
             elif "often" in spec.adverbs and draw.chance(0.55):
                 add(self.adverb("often habit"))
-            elif "time" in spec.adverbs:
-                add(self.adverb("time habit"))
-        elif "time" in spec.adverbs and tense in _TIME_TAG and not stative and draw.chance(0.4):
+            elif times:
+                add(self._time("habit", is_everyday))
+        elif times and tense in _TIME_TAG and draw.chance(0.4):
             if verb.at_clock and tense in ("past", "future") and draw.chance(0.6):
                 found.append(self.clock_time())
             else:
-                add(self.adverb(f"time {_TIME_TAG[tense]}"))
+                add(self._time(_TIME_TAG[tense], is_everyday))
+        if any(adverbial.kind == "time" for adverbial in found):
+            self.said_when = True
+            is_far |= found[-1].english in self._far
         if (
             "aspect" in spec.adverbs
             and not clause.negated
@@ -257,17 +303,28 @@ class ClauseSampler:
             add(self.adverb("aspect perfect"))
         if "sentence" in spec.adverbs and tense == "future" and draw.chance(0.25):
             add(self.adverb("sentence mid"))
-        if "manner" in spec.adverbs and verb.manner and not clause.negated and draw.chance(0.35):
+        may_say_how = verb.manner and not clause.negated and not is_far
+        if verb.manner in _UNINTENDED and tense not in _PAST | _TOLD:
+            may_say_how = False
+        if "manner" in spec.adverbs and may_say_how and draw.chance(0.35):
             tag = f"manner {verb.manner}"
             if tag in self._adverbs and not any(a.kind == "often" for a in found):
                 add(self.adverb(tag))
         if "place" in spec.adverbs and verb.places and not stative and draw.chance(0.35):
             if draw.chance(0.3):
-                add(self.adverb("place"))
+                indoor = set(verb.places) & _INDOORS
+                add(self.adverb("place indoor" if indoor else "place outdoor"))
                 return found
             place = self.nominals.place("+".join(verb.places), "@")
             found.append(Adverbial(place_english("@", place), place_german("@", place)[0], "place"))
         return found
+
+    def _time(self, tag: str, is_everyday: bool) -> Adverb:
+        """An adverb of time; for everyday verbs none that is far away."""
+        while True:
+            adverb = self.adverb(f"time {tag}")
+            if not (is_everyday and "far" in adverb.tags):
+                return adverb
 
     def clock_time(self) -> Adverbial:
         """At half past seven."""

@@ -163,7 +163,8 @@ def _clause_depth(clause: Clause) -> int:
 _GERMAN_INLINE: Final = {
     name: GermanVerb.parse(name, forms)
     for name, forms in {
-        "liegen": "liegt lag gelegen", "stehen": "steht stand gestanden", "kosten": "",
+        "liegen": "liegt lag gelegen", "stehen": "steht stand gestanden",
+        "sitzen": "sitzt saß gesessen", "kosten": "",
         "beginnen": "beginnt begann begonnen", "enden": "", "fahren": "fährt fuhr gefahren",
         "kommen": "kommt kam gekommen",
     }.items()
