@@ -16,6 +16,7 @@ from nmt.errors import UserError
 from nmt.evaluation.metrics import score_with
 from nmt.evaluation.report import score_lines
 from nmt.files import explain_os_error, hash_value, replacing_file
+from nmt.lines import read_lines
 from nmt.lock import only_one
 from nmt.model_folder import ModelFolder, open_model_folder
 from nmt.recipe import (
@@ -42,11 +43,13 @@ class Run:
     device: Device
     console: Console
     stop: StopRequest
+    part: Path = Path()
+    """Where in the recipe's folder the systems go, if not right into it."""
 
     @property
     def folder(self) -> Path:
         """The folder of this recipe's systems."""
-        return self.output / self.recipe.name
+        return self.output / self.recipe.name / self.part
 
     @property
     def cache(self) -> Path:
@@ -58,18 +61,23 @@ class Run:
         self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def train_systems(run: Run, names: list[str], *, fresh: bool = False) -> None:
-    """Train and score systems of a recipe, each from where an earlier run left it.
+def train_systems(
+    run: Run, names: list[str], *, fresh: bool = False, corpus: PreparedCorpus | None = None
+) -> dict[str, ModelFolder]:
+    """Train and score systems of a recipe, each from where an earlier run left it; their folders.
 
     Args:
         run: the recipe and where its results go.
         names: the systems to train, in this order.
         fresh: forget what earlier runs of these systems left.
+        corpus: the recipe's, if it is prepared already.
 
     Raises UserError for what the data or the disk do not allow, and where a system was trained with
     other settings; Stopped when asked to stop.
     """
-    corpus = prepare_corpus(run.recipe.corpus, cache=run.cache, report=run.say)
+    if corpus is None:
+        corpus = prepare_corpus(run.recipe.corpus, cache=run.cache, report=run.say)
+    models = {}
     for name in names:
         folder = run.folder / name
         with only_one(folder):
@@ -82,7 +90,18 @@ def train_systems(run: Run, names: list[str], *, fresh: bool = False) -> None:
             else:
                 run.say(f"{name} is trained already: {folder}")
             _score(run, corpus, model)
+            models[name] = model
             run.say(f"translate with: nmt-translate {shlex.quote(str(folder))} --input FILE")
+    return models
+
+
+def read_translations(model: ModelFolder, test: str) -> list[str]:
+    """What a system made of a test set when it was scored; raises UserError if that is gone."""
+    return read_lines(_translations(model, test))
+
+
+def _translations(model: ModelFolder, test: str) -> Path:
+    return model.path / "translations" / f"{test}.txt"
 
 
 def _train(
@@ -178,7 +197,7 @@ def _score(run: Run, corpus: PreparedCorpus, model: ModelFolder) -> None:
                 "evaluation": evaluation,
             }
         )
-        output = model.path / "translations" / f"{test}.txt"
+        output = _translations(model, test)
         entry = known.get(test)
         if entry is None or entry["key"] != key or not output.is_file():
             if translator is None:

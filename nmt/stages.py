@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from numba.core import event
 from pydantic import BaseModel, ConfigDict
 
 from nmt.files import build_once, write_json
+from nmt.memory import peak_memory, restart_peak
 
 _COST: Final = "cost.json"
 
@@ -30,6 +31,8 @@ class Cost(BaseModel):
     """Of processors, by this process and those it started and waited for, without compilation."""
     compile_seconds: float
     """Of the processor, by Numba: paid once an installation, when a loop is first run."""
+    peak_memory_bytes: int | None = None
+    """Largest resident memory of the process meanwhile; None where it was not measured."""
 
     def __str__(self) -> str:
         compiled = f" (and {self.compile_seconds:.1f} s of compilation, once)"
@@ -40,7 +43,7 @@ class Cost(BaseModel):
 
 
 class Meter:
-    """Measures a block of code; ``cost`` is there after its end."""
+    """Measures a block of code; ``cost`` is there after its end. Blocks must not be nested."""
 
     cost: Cost
 
@@ -48,6 +51,7 @@ class Meter:
     def measuring(self) -> Iterator[None]:
         """Measure what happens in this block."""
         compiling = _Compiling()
+        restart_peak()
         before, begin = _processor_seconds(), time.perf_counter()
         with event.install_listener("numba:compile", compiling):
             yield
@@ -55,6 +59,7 @@ class Meter:
             seconds=round(time.perf_counter() - begin, 3),
             cpu_seconds=round(_processor_seconds() - before - compiling.seconds, 3),
             compile_seconds=round(compiling.seconds, 3),
+            peak_memory_bytes=peak_memory(),
         )
 
 
@@ -77,6 +82,13 @@ class _Compiling(event.Listener):
         self._of_thread.depth -= 1
         if self._of_thread.depth == 0:
             self.seconds += time.thread_time() - self._of_thread.begin
+
+
+def largest_memory(costs: Iterable[Cost]) -> int | None:
+    """The largest resident memory of several stages; None if that of any is not known."""
+    peaks = [cost.peak_memory_bytes for cost in costs]
+    known = [peak for peak in peaks if peak is not None]
+    return max(known) if known and len(known) == len(peaks) else None
 
 
 def run_stage(

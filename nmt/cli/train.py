@@ -10,8 +10,8 @@ import typer
 
 from nmt.cli.common import INTERRUPTED, run
 
-# The conventional code of a process that ended at SIGTERM's request.
-_TERMINATED = 143
+TERMINATED = 143
+"""The conventional exit code of a process that ended at SIGTERM's request."""
 
 
 def train(
@@ -56,7 +56,7 @@ def train(
     from nmt.stopping import StopOnSignal, Stopped
 
     settings = read_recipe(recipe, overrides or (), data_root=data)
-    names = _choose_systems(system, list(settings.systems))
+    names = choose_systems(system, list(settings.systems))
     stop = StopOnSignal()
 
     from rich.console import Console
@@ -70,11 +70,12 @@ def train(
     except (Stopped, KeyboardInterrupt):
         same = "the same command without --fresh" if fresh else "the same command"
         work.say(f"stopped; {same} continues")
-        code = _TERMINATED if stop.received is signal.SIGTERM else INTERRUPTED
+        code = TERMINATED if stop.received is signal.SIGTERM else INTERRUPTED
         raise typer.Exit(code) from None
 
 
-def _choose_systems(wanted: list[str] | None, there: list[str]) -> list[str]:
+def choose_systems(wanted: list[str] | None, there: list[str]) -> list[str]:
+    """The systems to work on, all of them unless some are wanted; raises UserError for others."""
     from nmt.errors import UserError
 
     for name in wanted or ():

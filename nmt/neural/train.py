@@ -16,6 +16,7 @@ from nmt.differences import differences
 from nmt.errors import UserError
 from nmt.files import explain_os_error, write_json
 from nmt.machine import describe_machine
+from nmt.memory import PeakMemory
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.neural.device import choose_device, describe, prepare
 from nmt.neural.model.translation_model import design, make_model
@@ -62,6 +63,8 @@ def train_neural(
     system = recipe.systems[name]
     assert isinstance(system, NeuralSettings)
     settings = system.training
+    training_folder = folder / "training"
+    memory = PeakMemory(training_folder / "memory.json")
     device = choose_device(device_name)
     workers = prepare(device)
     tokenizers = learn_tokenizers(
@@ -86,7 +89,6 @@ def train_neural(
         target_language=recipe.corpus.target_language,
         workers=workers,
     )  # fmt: skip
-    training_folder = folder / "training"
     machine = describe_machine(describe(device), "torch")
     _begin(training_folder, machine)
     trainer = Trainer(
@@ -118,7 +120,8 @@ def train_neural(
             )
             if device.type != "cpu":
                 trainer.check_fit(data.hardest(shape))
-            ended = trainer.train(reporter, stop)
+            with memory.kept():
+                ended = trainer.train(reporter, stop)
             reporter.say(f"training ends: {ended}")
             scores = trainer.finish(reporter)
     counters = trainer.counters
@@ -145,6 +148,7 @@ def train_neural(
             "target_pieces": counters.target_pieces,
             "seconds": round(counters.seconds, 1),
             "cpu_seconds": round(counters.cpu_seconds, 1),
+            "peak_memory_bytes": memory.largest,
             "ended": ended,
             "valid": scores,
             **machine,

@@ -20,7 +20,7 @@ from nmt.files import build_once, hash_value, write_json
 from nmt.machine import available_cores, cores_in_words, describe_machine
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.recipe import PhraseBasedSettings, Recipe
-from nmt.stages import Cost, Meter, run_stage
+from nmt.stages import Cost, Meter, largest_memory, run_stage
 from nmt.statistical.alignment.training import align_bitext
 from nmt.statistical.compounds import CompoundSplitter
 from nmt.statistical.features import CLASS_LANGUAGE_MODEL, FIRST_WEIGHTS, UNKNOWN_WORDS
@@ -169,6 +169,7 @@ def train_phrase_based(
             "seconds": round(sum(cost.seconds for cost in costs.values()), 1),
             "cpu_seconds": round(sum(cost.cpu_seconds for cost in costs.values()), 1),
             "compile_seconds": round(sum(cost.compile_seconds for cost in costs.values()), 1),
+            "peak_memory_bytes": largest_memory(costs.values()),
             "stages": {stage: cost.model_dump() for stage, cost in costs.items()},
             "valid": {"bleu": round(tuned.best.bleu, 2)} if tuned.best else {},
             "rounds": len(tuned.rounds),
