@@ -69,6 +69,7 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
         or ("once" in flags and tense not in _ONCE)
         or (tense in _MODAL and not acts and spec.verb != "be")
         or (tense == "state" and not stative)
+        or (tense == "future" and stative and spec.verb != "be")
         or (spec.event and stative)
         or (spec.far and "daily" in flags)
         or (spec.flag != "" and spec.flag not in flags)

@@ -83,12 +83,8 @@ class GermanClause(ClauseParts):
         return not self.modal and not self.passive and self.tense in simple
 
     def _before(self) -> str:
-        """The words before the verb: Rad, keinen Hunger."""
-        if "way" in self.verb.flags:
-            return ""
-        if self.negated and self.verb.kein:
-            return f"{self.verb.kein} {self.verb.german.before}"
-        return self.verb.german.before
+        """The words before the verb that belong to it: Schlittschuh laufen, recht haben."""
+        return "" if "way" in self.verb.flags or self.verb.kein else self.verb.german.before
 
     def _past_is_preterite(self) -> bool:
         return "pret" in self.verb.flags or self.verb.german.infinitive in ("sein", "haben")
@@ -153,6 +149,9 @@ class GermanClause(ClauseParts):
                 items.append((_object_rank(role, nominal), *nominal.german(role.case)))
         if "way" in self.verb.flags:
             items.append((_MANNER, verb.before, ""))
+        if self.verb.kein:
+            before = f"{self.verb.kein} {verb.before}" if self.negated else verb.before
+            items.append((_INDEFINITE, before, ""))
         for adverbial in self.adverbials:
             items.append((_RANK[adverbial.kind], adverbial.german, ""))
         if self.negated and not self.kein and not self.verb.kein:

@@ -26,7 +26,9 @@ SUBJECT_PRONOUNS: Final = (
 )  # fmt: skip
 PERSONAL: Final = frozenset({"human", "person", "adult", "acquaintance", "human_def"})
 """Groups that names and personal pronouns belong to."""
-_UNDESCRIBED: Final = frozenset({"language", "subject", "sport", "topic", "spouse"})
+_GENERIC: Final = frozenset({"language", "subject", "sport", "topic"})
+"""Classes of nouns that stand without an article: physics, football."""
+_UNDESCRIBED: Final = _GENERIC | {"spouse"}
 """Classes of nouns that take adjectives as predicates only."""
 _OWN_BODY: Final = frozenset({"ache", "ache2", "limb", "eye", "health"})
 """Classes of nouns that are always someone's."""
@@ -39,6 +41,11 @@ _NUMEROUS: Final = frozenset({
 """Classes of nouns that one counts by the dozen."""
 MANY: Final = 8
 """Words that go with fewer others keep all of them in training."""
+
+
+def is_generic(noun: Noun) -> bool:
+    """Whether a noun stands without an article: physics, football."""
+    return bool(noun.classes & _GENERIC)
 
 
 def is_reserved(*words: str) -> bool:
@@ -217,6 +224,8 @@ class NominalSampler:
         the, bare = Determiner("the"), Determiner("bare")
         if "unique" in noun.classes:
             return False, the
+        if noun.classes & _GENERIC and style not in ("idiom", "bare"):
+            return False, bare
         if style in ("own", "ownsg", "ownpl") and owner is not None:
             plural = style == "ownpl" or (
                 style == "own" and noun.has_plural and noun.english_singular != "face"
@@ -240,6 +249,7 @@ class NominalSampler:
         if style in ("object", "indef") and not noun.countable:
             return False, the if style == "object" and draw.chance(0.3) else bare
         possessive = self._possessive(noun, owner)
+        single = 6 if "bits" in noun.classes else 40
         known = 10.0 if "acquaintance" in noun.classes else 50.0
         if noun.classes & _OWN_BODY:
             return False, possessive
@@ -269,12 +279,12 @@ class NominalSampler:
                     (0.4, (True, Determiner("all"))), (0.4, (True, Determiner("both"))),
                 ]  # fmt: skip
         elif style == "indef":
-            options = [(60.0, (False, Determiner("a")))]
+            options = [(single + 20.0, (False, Determiner("a")))]
             if can_be_plural:
                 options += self._indefinite_plurals(noun)
         else:
             options = [
-                (40.0, (False, Determiner("a"))), (22, (False, the)), (14, (False, possessive)),
+                (single, (False, Determiner("a"))), (22, (False, the)), (14, (False, possessive)),
                 (3, (False, Determiner("this"))),
             ]  # fmt: skip
             if can_be_plural:

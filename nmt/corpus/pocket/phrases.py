@@ -173,8 +173,8 @@ class Determiner:
     """An article, possessive, numeral or the like."""
 
     kind: str
-    """the, a, this, every, some, many, all, both, several, few, which, no, any, bare, number, own;
-    my, his and so on as ``possessive``."""
+    """the, a, this, every, some, many, all, both, several, few, which, no, any, none (no in German,
+    nothing in English), bare, number, own; my, his and so on as ``possessive``."""
     owner: tuple[str, str] | None = None
     """English and German pronoun of the possessor."""
     possessor: Nominal | None = None
@@ -262,7 +262,7 @@ class NounPhrase(Nominal):
                 return f"{numbers.english_number(determiner.number)} {core}"
             case "few":
                 return f"a few {core}"
-            case "bare" | "meal":
+            case "bare" | "meal" | "none":
                 return core
             case "instrument":
                 return f"the {core}"
@@ -290,7 +290,7 @@ class NounPhrase(Nominal):
                 return german.like_a("ein", gender, case), "mixed", ""
             case "how-many":
                 return "wie viele", "strong", ""
-            case "no" | "any" | "not-a":
+            case "no" | "any" | "not-a" | "none":
                 return german.like_a("kein", gender, case), "mixed", ""
             case "possessive" if determiner.owner:
                 stem = GERMAN_PRONOUNS[determiner.owner[1]][3]

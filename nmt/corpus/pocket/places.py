@@ -36,10 +36,12 @@ _EXCEPTIONS: Final = {
     "Tankstelle": "stop", "Straße": "street", "Turnhalle": "venue", "Strand": "beach",
     "Fluss": "river", "Parkplatz": "plaza", "Insel": "top", "Park": "parkland", "Garten": "room",
     "Zoo": "zoo", "Wiese": "field", "Feld": "field", "Wald": "room", "Polizeiwache": "watch",
+    "Weg": "path",
 }  # fmt: skip
 _MORE: Final = {
     "beach": ("on", "to", "from", "an", "an", "acc", "von"),
     "river": ("by", "to", "from", "an", "an", "acc", "von"),
+    "path": ("on", "onto", "from", "auf", "auf", "acc", "von"),
     "parkland": ("in", "to", "from", "in", "in", "acc", "aus"),
     "watch": ("at", "to", "from", "auf", "zu", "dat", "von"),
     "field": ("in", "to", "from", "auf", "auf", "acc", "von"),

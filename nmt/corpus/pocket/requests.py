@@ -217,7 +217,7 @@ class ClauseRequests:
                 or role.preposition
                 or role.english
                 or not nominal.noun.countable
-                or nominal.noun.classes & {"kin", "spouse"}
+                or nominal.noun.classes & {"kin", "spouse", "ache", "ache2", "limb", "eye", "teeth"}
             ):
                 raise NothingFitsError
             plural = nominal.noun.has_plural and self.draw.chance(0.6)

@@ -16,7 +16,14 @@ from nmt.corpus.pocket.choosing import (
 )
 from nmt.corpus.pocket.clauses import Adverbial, Clause, Modal
 from nmt.corpus.pocket.lexicon import Adjective, Adverb, Lexicon, Noun, Role, Verb
-from nmt.corpus.pocket.nominals import MANY, PERSONAL, Draw, NominalSampler, is_reserved
+from nmt.corpus.pocket.nominals import (
+    MANY,
+    PERSONAL,
+    Draw,
+    NominalSampler,
+    is_generic,
+    is_reserved,
+)
 from nmt.corpus.pocket.numbers import clock
 from nmt.corpus.pocket.phrases import Determiner, Gap, Nominal, NounPhrase, Pronoun
 from nmt.corpus.pocket.places import place_english, place_german
@@ -180,6 +187,8 @@ class ClauseSampler:
             clause.modal = self.draw.one(self._modals)
         elif tense == "past-modal":
             clause.modal = self.draw.one(self._past_modals)
+        if spec.passive and clause.modal and clause.modal.german in ("wollen", "mögen"):
+            raise NothingFitsError
         if spec.question:
             self._check_question(clause)
         clause.complements = self._complements(spec, verb, subject)
@@ -263,6 +272,7 @@ class ClauseSampler:
                 continue
             if nominal.determiner.kind in ("a", "bare") and role.style not in ("idiom", "inst"):
                 kind = "any" if nominal.determiner.kind == "bare" else "not-a"
+                kind = "none" if is_generic(nominal.noun) else kind
                 nominal.determiner = Determiner(kind)
                 clause.kein = True
 
