@@ -12,7 +12,7 @@ from nmt.corpus.pocket.phrases import Gap, Literal, Name, Nominal, NounPhrase, P
 
 _DYNAMIC: Final = frozenset({"progressive", "was-doing", "since"})
 _REPEATED: Final = frozenset({"present", "plain"})
-_MODAL: Final = frozenset({"modal", "past-modal", "can", "can-past", "need"})
+_MODAL: Final = frozenset({"modal", "past-modal", "can", "can-past", "need", "duty"})
 _ONCE: Final = frozenset({"past", "perfect", "pluperfect", "narrative", "unreal-past"})
 """Tenses of what happens but once."""
 
@@ -36,6 +36,8 @@ class ClauseSpec:
     """Only verbs that one does to a thing because of how it is."""
     flag: str = ""
     """Only verbs with this flag."""
+    unlike_flag: str = ""
+    """Only verbs without this flag."""
     event: bool = False
     """Only verbs for what happens."""
     question: bool = False
@@ -72,6 +74,7 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
         or (tense == "future" and stative and spec.verb != "be")
         or (spec.event and stative)
         or (spec.far and "daily" in flags)
+        or (spec.unlike_flag != "" and spec.unlike_flag in flags)
         or (spec.flag != "" and spec.flag not in flags)
         or (tense == "perfect" and stative)
         or (tense == "progressive" and spec.passive and verb.roles[0].group in PERSONAL)

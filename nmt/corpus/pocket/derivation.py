@@ -34,6 +34,10 @@ _ECHO: Final = re.compile(r"\b(?!had |sie |der |die |das |den |dem )(\w+) \1\b")
 """A word said twice by accident: looking at at the moment, morgen früh früh."""
 
 
+_GERMAN_NOUN: Final = re.compile(r"(?<![.?!] )(?<!^)\b(?!Sie\b|Ih|Frau\b|Herrn?\b)[A-ZÄÖÜ]\w+")
+_THIS_YEAR: Final = 2024
+
+
 @dataclass(frozen=True)
 class Pair:
     """A sentence pair and what it is made of."""
@@ -82,7 +86,7 @@ class Deriver:
                 continue
             source = sentence(render(chosen.english, slots, "english", ""))
             target = sentence(render(chosen.german, slots, "german", ""))
-            if any(_ECHO.search(text) for text in (source, target)):
+            if any(_ECHO.search(text) for text in (source, target)) or _repeats_noun(target):
                 continue
             return Pair(source, target, chosen.name, depth, self.nominals.reserved)
 
@@ -108,7 +112,7 @@ class Deriver:
             "adverb": self._adverb_slot, "choice": lambda c: TextSlot(tuple(self.draw.one(c))),
             "clock": lambda _: self._adverbial_slot(self.clauses.clock_time()),
             "duration": self._duration, "day": lambda _: self._day(),
-            "date": lambda _: self._date(), "number": self._number, "place": self._place,
+            "date": lambda of: self._date(slots[of]), "number": self._number, "place": self._place,
             "vocative": self._vocative,
             "pair": self._pair_slot,
         }  # fmt: skip
@@ -172,14 +176,14 @@ class Deriver:
         """A tense that an adverb goes with, and whether it says a time far away."""
         assert isinstance(slot, TextSlot)
         tags = slot.texts[2].split()
-        tenses = [{"habit": "plain"}.get(tag, tag) for tag in tags if tag != "far"]
+        tenses = [{"habit": "plain"}.get(tag, tag) for tag in tags if tag not in ("far", "mid-only")]
         return self.draw.one(tenses), "far" in tags
 
     # Other slots
 
     def _adverb_slot(self, tag: str) -> Slot:
         adverb = self.clauses.adverb(tag)
-        while "season" in adverb.tags:
+        while adverb.tags & {"season", "mid-only"}:
             adverb = self.clauses.adverb(tag)
         self.clauses.said_when |= adverb.kind == "time"
         text = f"{adverb.english} ," if "comma" in adverb.tags else adverb.english
@@ -215,8 +219,10 @@ class Deriver:
             return TextSlot((f"on {number} {month[0]}", f"am {number}. {month[1]}"))
         return TextSlot((f"in {month[0]}", f"im {month[1]}"))
 
-    def _date(self) -> Slot:
-        year = 1930 + self.draw.random.randrange(80)
+    def _date(self, born: Slot) -> Slot:
+        """When someone was born."""
+        assert isinstance(born, NominalSlot)
+        year = _THIS_YEAR - self.requests.age(born.nominal)
         month = self.draw.one(numbers.MONTHS)
         day = 1 + self.draw.random.randrange(28)
         if self.draw.chance(0.3):
@@ -262,6 +268,8 @@ class Deriver:
         match determiner:
             case "definite":
                 return nominals.noun_phrase(noun, "def")
+            case "definite-singular":
+                return nominals.noun_phrase(noun, "def", number="singular")
             case "indefinite":
                 return nominals.noun_phrase(noun, "indef")
             case "the":
@@ -276,3 +284,9 @@ class Deriver:
 def _conjunction(construction: Construction) -> str:
     """What two constructions have in common that would be clumsy inside of each other."""
     return construction.name.split()[0]
+
+
+def _repeats_noun(german: str) -> bool:
+    """Whether a German text has a noun twice, where people would take it up by a pronoun."""
+    nouns = _GERMAN_NOUN.findall(german)
+    return len(nouns) != len(set(nouns))

@@ -19,7 +19,8 @@ _AUXILIARIES: Final[dict[str, GermanVerb]] = german_auxiliaries()
 # Order of the middle field. Negation stands at _NOT; what follows it is closer to the verb.
 _SUBJECT, _PRONOUN_ACC, _PRONOUN_DAT, _TIME, _SENTENCE, _OFTEN, _DATIVE, _OBJECT = range(8)
 _BEFORE_SUBJECT: Final = -1
-"""Of reflexive pronouns: weil sich der Mann freut."""
+"""Of reflexive pronouns, and of whom something pleases: weil sich der Mann freut, weil ihm der Hut
+gefällt."""
 _NOT, _MANNER, _PLACE, _INDEFINITE, _PREPOSITIONAL, _PREDICATE = range(8, 14)
 _RANK: Final = {
     "time": _TIME, "sentence": _SENTENCE, "often": _OFTEN, "aspect": _OFTEN, "yet": _OFTEN,
@@ -146,9 +147,12 @@ class GermanClause(ClauseParts):
             elif role.preposition:
                 items.append((_PREPOSITIONAL, *prepositional(role.preposition, role.case, nominal)))
             else:
-                items.append((_object_rank(role, nominal), *nominal.german(role.case)))
+                rank = _object_rank(role, nominal)
+                if nominal is self.subject and nominal.is_pronoun:
+                    rank = _BEFORE_SUBJECT
+                items.append((rank, *nominal.german(role.case)))
         if "way" in self.verb.flags:
-            items.append((_MANNER, verb.before, ""))
+            items.append((_PLACE, verb.before, ""))
         if self.verb.kein:
             before = f"{self.verb.kein} {verb.before}" if self.negated else verb.before
             items.append((_INDEFINITE, before, ""))

@@ -96,6 +96,8 @@ class Adjective:
     english_degrees: tuple[str, ...]
     german_degrees: tuple[str, ...]
     groups: tuple[str, ...]
+    only_attributive: bool = False
+    """Whether it only stands before nouns: daily."""
 
     @property
     def comparable(self) -> bool:
@@ -261,10 +263,11 @@ class Lexicon:
 def _adjective(row: dict[str, str]) -> Adjective:
     english_degrees: tuple[str, ...] = (row["english"],)
     german_degrees: tuple[str, ...] = (row["german"],)
-    if row["english_comparison"] != "-" and row["german_comparison"] != "-":
-        english_degrees += english.comparison(row["english"], row["english_comparison"])
+    how = row["english_comparison"]
+    if how not in ("-", "attr") and row["german_comparison"] != "-":
+        english_degrees += english.comparison(row["english"], how)
         german_degrees += german.comparison(row["german"], row["german_comparison"])
-    return Adjective(english_degrees, german_degrees, tuple(row["groups"].split()))
+    return Adjective(english_degrees, german_degrees, tuple(row["groups"].split()), how == "attr")
 
 
 def _verb(row: dict[str, str]) -> Verb:

@@ -30,13 +30,15 @@ _GENERIC: Final = frozenset({"language", "subject", "sport", "topic"})
 """Classes of nouns that stand without an article: physics, football."""
 _UNDESCRIBED: Final = _GENERIC | {"spouse"}
 """Classes of nouns that take adjectives as predicates only."""
-_OWN_BODY: Final = frozenset({"ache", "ache2", "limb", "eye", "health"})
+_OWN_BODY: Final = frozenset({"ache", "ache2", "limb", "eye", "health", "body"})
 """Classes of nouns that are always someone's."""
 _RESERVED_SHARE: Final = 14
 """One combination of words in so many is kept for the test sets."""
+_WORN: Final = frozenset({"clothing", "dresses"})
+"""Classes of nouns that several people have one each of."""
 _NUMEROUS: Final = frozenset({
-    "fruit", "vegetable", "baked", "snack", "vessel", "box", "small", "photo", "letter", "readable",
-    "poem", "hardware", "flower", "seat", "message", "ticket", "sentence", "star", "stone",
+    "fruit", "vegetable", "baked", "snack", "small", "photo", "letter", "readable", "poem",
+    "hardware", "flower", "message", "ticket", "sentence", "star", "stone",
 })  # fmt: skip
 """Classes of nouns that one counts by the dozen."""
 MANY: Final = 8
@@ -246,7 +248,12 @@ class NominalSampler:
         if style in ("pl", "defpl"):
             return noun.has_plural, the
         can_be_plural = noun.has_plural and number != "singular"
-        if style in ("object", "indef") and not noun.countable:
+        if (
+            style == "def" and can_be_plural and noun.classes & _WORN
+            and owner is not None and owner.english_pronoun in ("we", "they")
+        ):  # fmt: skip
+            return True, Determiner("possessive", (owner.english_pronoun, owner.german_pronoun))
+        if style in ("object", "indef", "one") and not noun.countable:
             return False, the if style == "object" and draw.chance(0.3) else bare
         possessive = self._possessive(noun, owner)
         single = 6 if "bits" in noun.classes else 40
@@ -261,12 +268,12 @@ class NominalSampler:
             ]
             if can_be_plural:
                 options += [
-                    (9, (True, the)), (4, (True, possessive)), (2, (True, Determiner("many"))),
+                    (9, (True, the)), (4, (True, possessive)), (1, (True, Determiner("many"))),
                     (2, (True, Determiner("some"))), (2, (True, self._number(noun))),
                     (1, (True, Determiner("all"))), (1, (True, Determiner("this"))),
                 ]  # fmt: skip
             if noun.countable:
-                options += [(4, (False, Determiner("a"))), (2, (False, Determiner("every")))]
+                options += [(4, (False, Determiner("a"))), (0.7, (False, Determiner("every")))]
         elif style == "def":
             options = [
                 (known + 5, (False, the)),
@@ -278,6 +285,8 @@ class NominalSampler:
                     (10, (True, the)), (3, (True, possessive)),
                     (0.4, (True, Determiner("all"))), (0.4, (True, Determiner("both"))),
                 ]  # fmt: skip
+        elif style == "one":
+            options = [(1.0, (False, Determiner("a")))]
         elif style == "indef":
             options = [(single + 20.0, (False, Determiner("a")))]
             if can_be_plural:

@@ -45,7 +45,7 @@ class ClauseRequests:
             verb=verb, tense=tense, passive=options.get("passive", False),
             dynamic=options.get("action", False) or options.get("infinitive", False),
             imperative=options.get("imperative", False), reasoned=options.get("reasoned", False),
-            flag=options.get("flag", ""), event=options.get("event", False),
+            flag=options.get("flag", ""), unlike_flag=options.get("unlike_flag", ""), event=options.get("event", False),
             question=options.get("question", False), far=options.get("far", False),
             not_reflexive=options.get("not_reflexive", False), done=options.get("done", False),
             needs="place" if asked == "place" else "object" if asked else "",
@@ -83,6 +83,8 @@ class ClauseRequests:
             return self.nominals.subject("human")
         compared = predicate in ("comparative", "equal", "superlative")
         noun = self.draw.one(self.lexicon.describable(compared))
+        if compared and "body" in noun.classes:
+            raise NothingFitsError
         return self.nominals.noun_phrase(noun, "def")
 
     def _with_subject(self, spec: ClauseSpec, value: Any, slots: dict[str, Slot]) -> ClauseSpec:
@@ -115,7 +117,7 @@ class ClauseRequests:
         if how == "same":
             return replace(spec, subject=antecedent)
         if how == "perhaps_pronoun" and (not antecedent.is_human or self.draw.chance(0.5)):
-            return spec
+            return replace(spec, subject_group="human") if antecedent.is_human else spec
         return replace(spec, subject=_taken_up(antecedent))
 
     def predicate(self, kind: Any, clause: Clause, slots: dict[str, Slot]) -> Adverbial:
@@ -131,7 +133,7 @@ class ClauseRequests:
                 f"{english.article(name)} {name}", noun.german(False, "nom", feminine), "predicate"
             )
         if kind == "age":
-            age = self._age(subject)
+            age = self.age(subject)
             return Adverbial(
                 f"{numbers.english_number(age)} years old",
                 f"{numbers.german_number(age)} Jahre alt",
@@ -144,7 +146,7 @@ class ClauseRequests:
             return self.clauses.adjective_predicate(subject, "positive", reasons)
         if kind == "superlative":
             return self.clauses.adjective_predicate(subject, "superlative")
-        degree = "comparative" if kind == "comparative" else "positive"
+        degree = "comparative" if kind == "comparative" else "equal"
         adjective = self.clauses.adjective_predicate(subject, degree)
         other = self._compared(subject)
         if kind == "comparative":
@@ -157,11 +159,11 @@ class ClauseRequests:
                 f"{much[1]}{adjective.german} als {other.german('nom')[0]}", "predicate",
             )  # fmt: skip
         return Adverbial(
-            f"as {adjective.english.split()[-1]} as {other.english('subject')}",
-            f"so {adjective.german.split()[-1]} wie {other.german('nom')[0]}", "predicate",
+            f"as {adjective.english} as {other.english('subject')}",
+            f"so {adjective.german} wie {other.german('nom')[0]}", "predicate",
         )  # fmt: skip
 
-    def _age(self, subject: Nominal) -> int:
+    def age(self, subject: Nominal) -> int:
         """A likely age for someone."""
         lemma = subject.noun.german_singular if isinstance(subject, NounPhrase) else ""
         low, high = {

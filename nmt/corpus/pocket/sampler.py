@@ -70,6 +70,7 @@ class ClauseSampler:
         self._past_modals = [Modal(**modal) for modal in grammar["past_modals"]]
         wishes = ("have to", "want to", "would like to")
         self._needs = [m for m in self._modals if m.english in wishes]
+        self._duties = [m for m in self._modals if m.english not in (*wishes, "could")]
         self._relative_modals = [m for m in self._modals if m.english in ("can", "must", "want to")]
         self._adverbs: dict[str, list[Adverb]] = {}
         for adverb in lexicon.adverbs:
@@ -139,13 +140,15 @@ class ClauseSampler:
             noun,
             lambda a: (
                 (degree == "positive" or a.comparable)
+                and not a.only_attributive
                 and (not among or a.english_degrees[0] in among)
             ),
         )
         if adjective is None:
             raise NothingFitsError
         self.last_adjective = adjective
-        english, german = adjective.english_degree(degree), adjective.german_degree(degree)
+        form = "positive" if degree == "equal" else degree
+        english, german = adjective.english_degree(form), adjective.german_degree(form)
         if degree == "superlative":
             return Adverbial(f"the {english}", f"am {german}en", "predicate")
         if degree == "positive" and adjective.comparable and self.draw.chance(0.35):
@@ -183,6 +186,8 @@ class ClauseSampler:
             clause.modal = _MODALS[tense]
         elif tense == "need":
             clause.modal = self.draw.one(self._needs)
+        elif tense == "duty":
+            clause.modal = self.draw.one(self._duties)
         elif tense == "modal":
             clause.modal = self.draw.one(self._modals)
         elif tense == "past-modal":
@@ -206,11 +211,10 @@ class ClauseSampler:
         """May I? Must you? is rude, and what I did I need not ask."""
         is_first = clause.subject.english_pronoun in ("I", "we")
         modal = clause.modal.english if clause.modal else ""
-        if modal == "must" or (modal == "may" and not is_first):
+        is_you = clause.subject.english_pronoun == "you"
+        if modal == "must" or (modal == "may" and not is_first) or (modal == "should" and is_you):
             raise NothingFitsError
-        if is_first and (
-            "want" in modal or "would" in modal or (not modal and clause.tense != "future")
-        ):
+        if is_first and (not modal or "want" in modal or "would" in modal):
             raise NothingFitsError
 
     def _verb(self, spec: ClauseSpec, tense: str) -> Verb:
@@ -314,6 +318,9 @@ class ClauseSampler:
         if "sentence" in spec.adverbs and tense == "future" and draw.chance(0.25):
             add(self.adverb("sentence mid"))
         may_say_how = verb.manner and not clause.negated and not is_far
+        may_say_how = may_say_how and all(adverbial.kind != "aspect" for adverbial in found)
+        if tense in ("future", "modal") and any(a.kind == "time" for a in found):
+            may_say_how = False
         if verb.manner in _UNINTENDED and tense not in _PAST | _TOLD:
             may_say_how = False
         if "manner" in spec.adverbs and may_say_how and draw.chance(0.35):

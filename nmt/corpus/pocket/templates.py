@@ -13,6 +13,8 @@ from nmt.corpus.pocket.german import GermanVerb
 from nmt.corpus.pocket.lexicon import german_auxiliaries
 from nmt.corpus.pocket.phrases import Nominal, NounPhrase, Pronoun, person
 
+_BARE_INFINITIVE: Final = re.compile(r",\s*(zu \w+|[a-zäöü]+zu[a-zäöü]+n)(?=\s*[.,?!])")
+"""An infinitive with nothing but zu, which German sets no comma before."""
 _PIECE: Final = re.compile(r"\{([^}]*)\}")
 
 
@@ -220,6 +222,7 @@ def sentence(text: str) -> str:
     if not text.rstrip().endswith((".", "?", "!")):
         text = f"{text} ."
     text = re.sub(r"(\s*,)+", ",", text)
+    text = _BARE_INFINITIVE.sub(r" \1", text)
     text = re.sub(r",?\s*([.?!])", r"\1", text)
     text = re.sub(r"\s+", " ", text.replace(",", ", ")).strip()
     text = re.sub(r"(\d), (\d)", r"\1,\2", text)
