@@ -12,7 +12,7 @@ from nmt.corpus.pocket.phrases import Gap, Literal, Name, Nominal, NounPhrase, P
 
 _DYNAMIC: Final = frozenset({"progressive", "was-doing", "since"})
 _REPEATED: Final = frozenset({"present", "plain"})
-_MODAL: Final = frozenset({"modal", "past-modal", "can", "can-past", "need", "duty"})
+_MODAL: Final = frozenset({"modal", "past-modal", "can", "can-past", "need", "duty", "must"})
 _ONCE: Final = frozenset({"past", "perfect", "pluperfect", "narrative", "unreal-past"})
 """Tenses of what happens but once."""
 

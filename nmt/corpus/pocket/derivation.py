@@ -274,6 +274,8 @@ class Deriver:
                 return nominals.noun_phrase(noun, "indef")
             case "the":
                 return NounPhrase(noun, Determiner("the"), noun.has_plural and draw.chance(0.15))
+            case "the-singular":
+                return NounPhrase(noun, Determiner("the"))
             case "bare-singular":
                 return NounPhrase(noun, Determiner("bare"))
             case "none":

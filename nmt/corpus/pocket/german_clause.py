@@ -17,7 +17,7 @@ from nmt.corpus.pocket.places import german_preposition, place_german
 _AUXILIARIES: Final[dict[str, GermanVerb]] = german_auxiliaries()
 
 # Order of the middle field. Negation stands at _NOT; what follows it is closer to the verb.
-_SUBJECT, _PRONOUN_ACC, _PRONOUN_DAT, _TIME, _SENTENCE, _OFTEN, _DATIVE, _OBJECT = range(8)
+_SUBJECT, _PRONOUN_ACC, _PRONOUN_DAT, _SENTENCE, _TIME, _OFTEN, _DATIVE, _OBJECT = range(8)
 _BEFORE_SUBJECT: Final = -1
 """Of reflexive pronouns, and of whom something pleases: weil sich der Mann freut, weil ihm der Hut
 gefällt."""
@@ -25,7 +25,7 @@ _NOT, _MANNER, _PLACE, _INDEFINITE, _PREPOSITIONAL, _PREDICATE = range(8, 14)
 _RANK: Final = {
     "time": _TIME, "sentence": _SENTENCE, "often": _OFTEN, "aspect": _OFTEN, "yet": _OFTEN,
     "manner": _MANNER, "place": _PLACE, "link": _SENTENCE, "predicate": _PREDICATE,
-    "gladly": _SENTENCE,
+    "gladly": _OFTEN,
 }  # fmt: skip
 
 

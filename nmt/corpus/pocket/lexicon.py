@@ -86,7 +86,8 @@ class Noun:
     @cached_property
     def _weak_form(self) -> str:
         singular = self.german_singular
-        return "Herrn" if singular == "Herr" else singular + ("n" if singular[-1] in "er" else "en")
+        short = singular.endswith("e") or singular in ("Herr", "Bauer", "Nachbar")
+        return singular + ("n" if short else "en")
 
 
 @dataclass(frozen=True, eq=False)

@@ -285,6 +285,8 @@ class NominalSampler:
                     (10, (True, the)), (3, (True, possessive)),
                     (0.4, (True, Determiner("all"))), (0.4, (True, Determiner("both"))),
                 ]  # fmt: skip
+        elif style == "that-one":
+            options = [(5.0, (False, the)), (1, (False, Determiner("this")))]
         elif style == "one":
             options = [(1.0, (False, Determiner("a")))]
         elif style == "indef":

@@ -151,7 +151,7 @@ class ClauseRequests:
         other = self._compared(subject)
         if kind == "comparative":
             much = ("", "")
-            if self.draw.chance(0.35):
+            if not clause.negated and self.draw.chance(0.35):
                 adverb = self.clauses.adverb("more")
                 much = (f"{adverb.english} ", f"{adverb.german} ")
             return Adverbial(
@@ -198,7 +198,7 @@ class ClauseRequests:
 
     def topic(self, clause: Clause) -> Slot:
         role, nominal = clause.complements[0]
-        if not isinstance(nominal, NounPhrase) or role.english or role.case not in ("acc", "dat"):
+        if not isinstance(nominal, NounPhrase) or role.english or role.preposition:
             raise NothingFitsError
         nominal.determiner = Determiner("this")
         nominal.__post_init__()

@@ -46,6 +46,8 @@ _INDOORS: Final = frozenset({
     "kitchen", "room", "home", "study", "workplace_in", "bathroom", "workshop_like", "office",
 })  # fmt: skip
 """Groups of places; verbs that have them are done upstairs, those that have not outside."""
+_KNOWN: Final = frozenset({"the", "this", "possessive"})
+"""Determiners of what can be the most of its kind."""
 _RELATIVE_TENSES: Final = {
     True: ((5, "past"), (2, "perfect"), (2, "progressive"), (2, "modal")),
     False: ((6, "past"), (2, "perfect"), (2, "modal")),
@@ -70,6 +72,7 @@ class ClauseSampler:
         self._past_modals = [Modal(**modal) for modal in grammar["past_modals"]]
         wishes = ("have to", "want to", "would like to")
         self._needs = [m for m in self._modals if m.english in wishes]
+        self._musts = [m for m in self._modals if m.english in ("must", "have to", "should")]
         self._duties = [m for m in self._modals if m.english not in (*wishes, "could")]
         self._relative_modals = [m for m in self._modals if m.english in ("can", "must", "want to")]
         self._adverbs: dict[str, list[Adverb]] = {}
@@ -136,6 +139,8 @@ class ClauseSampler:
         noun = self._noun_of(subject)
         if isinstance(subject, NounPhrase):
             subject.adjectives.clear()
+            if degree == "superlative" and subject.determiner.kind not in _KNOWN:
+                raise NothingFitsError
         adjective = self.nominals.adjective(
             noun,
             lambda a: (
@@ -165,7 +170,7 @@ class ClauseSampler:
         if isinstance(nominal, Pronoun) and nominal.noun is not None:
             return nominal.noun
         man, woman = self.lexicon.members("Mann.man")[0], self.lexicon.members("Frau.woman")[0]
-        return man if nominal.english_pronoun == "he" else woman
+        return woman if nominal.english_pronoun == "she" else man
 
     def clause(self, spec: ClauseSpec) -> Clause:
         """A clause; raises NothingFitsError if the words drawn do not go together."""
@@ -186,6 +191,8 @@ class ClauseSampler:
             clause.modal = _MODALS[tense]
         elif tense == "need":
             clause.modal = self.draw.one(self._needs)
+        elif tense == "must":
+            clause.modal = self.draw.one(self._musts)
         elif tense == "duty":
             clause.modal = self.draw.one(self._duties)
         elif tense == "modal":
