@@ -70,7 +70,7 @@ def allows(verb: Verb, spec: ClauseSpec, tense: str) -> bool:
         or (tense in _REPEATED and not stative and ("once" in flags or "nohabit" in flags))
         or ("once" in flags and tense not in _ONCE)
         or (tense in _MODAL and not acts and spec.verb != "be")
-        or (tense == "state" and not stative)
+        or (tense == "state" and (not stative or "noreason" in flags))
         or (tense == "future" and stative and spec.verb != "be")
         or (spec.event and stative)
         or (spec.far and "daily" in flags)

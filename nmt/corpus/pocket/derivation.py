@@ -34,7 +34,12 @@ _ECHO: Final = re.compile(r"\b(?!had |sie |der |die |das |den |dem )(\w+) \1\b")
 """A word said twice by accident: looking at at the moment, morgen früh früh."""
 
 
-_GERMAN_NOUN: Final = re.compile(r"(?<![.?!] )(?<!^)\b(?!Sie\b|Ih|Frau\b|Herrn?\b)[A-ZÄÖÜ]\w+")
+_GERMAN_NOUN: Final = re.compile(r"(?<![.?!] )(?<!^)\b(?!Sie\b|Ih|Frau (?=[A-ZÄÖÜ])|Herrn?\b)[A-ZÄÖÜ]\w+")
+_LONG_WORD: Final = re.compile(r"[a-z']{5,}")
+_OFTEN_TWICE: Final = frozenset({
+    "their", "would", "could", "should", "doesn't", "didn't", "about", "these", "which",
+    "allowed", "weren't", "wasn't", "aren't", "several",
+})  # fmt: skip
 _THIS_YEAR: Final = 2024
 
 
@@ -86,7 +91,7 @@ class Deriver:
                 continue
             source = sentence(render(chosen.english, slots, "english", ""))
             target = sentence(render(chosen.german, slots, "german", ""))
-            if any(_ECHO.search(text) for text in (source, target)) or _repeats_noun(target):
+            if any(_ECHO.search(text) for text in (source, target)) or _repeats(source, target):
                 continue
             return Pair(source, target, chosen.name, depth, self.nominals.reserved)
 
@@ -288,7 +293,8 @@ def _conjunction(construction: Construction) -> str:
     return construction.name.split()[0]
 
 
-def _repeats_noun(german: str) -> bool:
-    """Whether a German text has a noun twice, where people would take it up by a pronoun."""
+def _repeats(english: str, german: str) -> bool:
+    """Whether a pair has a noun twice, where people would take it up by a pronoun, or a word."""
     nouns = _GERMAN_NOUN.findall(german)
-    return len(nouns) != len(set(nouns))
+    words = [word for word in _LONG_WORD.findall(english.lower()) if word not in _OFTEN_TWICE]
+    return len(nouns) != len(set(nouns)) or len(words) != len(set(words))

@@ -249,7 +249,7 @@ class NominalSampler:
             return noun.has_plural, the
         can_be_plural = noun.has_plural and number != "singular"
         if (
-            style == "def" and can_be_plural and noun.classes & _WORN
+            style in ("def", "that-one") and can_be_plural and noun.classes & _WORN
             and owner is not None and owner.english_pronoun in ("we", "they")
         ):  # fmt: skip
             return True, Determiner("possessive", (owner.english_pronoun, owner.german_pronoun))
@@ -286,7 +286,8 @@ class NominalSampler:
                     (0.4, (True, Determiner("all"))), (0.4, (True, Determiner("both"))),
                 ]  # fmt: skip
         elif style == "that-one":
-            options = [(5.0, (False, the)), (1, (False, Determiner("this")))]
+            this = Determiner("this")
+            options = [(5.0, (False, the)), (1, (False, this)), (4, (False, possessive))]
         elif style == "one":
             options = [(1.0, (False, Determiner("a")))]
         elif style == "indef":

@@ -306,12 +306,12 @@ class ClauseSampler:
             elif "often" in spec.adverbs and draw.chance(0.55):
                 add(self.adverb("often habit"))
             elif times:
-                add(self._time("habit", is_everyday))
+                add(self._time("habit", is_everyday, clause))
         elif times and tense in _TIME_TAG and draw.chance(0.4):
             if verb.at_clock and tense in ("past", "future") and draw.chance(0.6):
                 found.append(self.clock_time())
             else:
-                add(self._time(_TIME_TAG[tense], is_everyday))
+                add(self._time(_TIME_TAG[tense], is_everyday, clause))
         if any(adverbial.kind == "time" for adverbial in found):
             self.said_when = True
             is_far |= found[-1].english in self._far
@@ -319,10 +319,12 @@ class ClauseSampler:
             "aspect" in spec.adverbs
             and not clause.negated
             and tense == "perfect"
+            and not {"once", "noimp"} <= verb.flags
             and draw.chance(0.55)
         ):
             add(self.adverb("aspect perfect"))
-        if "sentence" in spec.adverbs and tense == "future" and draw.chance(0.25):
+        may_doubt = tense == "future" and not clause.negated
+        if "sentence" in spec.adverbs and may_doubt and draw.chance(0.25):
             add(self.adverb("sentence mid"))
         may_say_how = verb.manner and not clause.negated and not is_far
         may_say_how = may_say_how and all(adverbial.kind != "aspect" for adverbial in found)
@@ -343,11 +345,11 @@ class ClauseSampler:
             found.append(Adverbial(place_english("@", place), place_german("@", place)[0], "place"))
         return found
 
-    def _time(self, tag: str, is_everyday: bool) -> Adverb:
-        """An adverb of time; for everyday verbs none that is far away."""
+    def _time(self, tag: str, is_everyday: bool, clause: Clause) -> Adverb:
+        """An adverb of time; for everyday verbs none far away, and nothing is not at once."""
         while True:
-            adverb = self.adverb(f"time {tag}")
-            if not (is_everyday and "far" in adverb.tags):
+            tags = (adverb := self.adverb(f"time {tag}")).tags
+            if not (is_everyday and "far" in tags) and not (clause.negated and "mid-only" in tags):
                 return adverb
 
     def clock_time(self) -> Adverbial:
