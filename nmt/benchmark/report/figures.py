@@ -33,7 +33,7 @@ _STYLE: Final = {
     "svg.fonttype": "none",  # text stays text, in the page's font
     "svg.hashsalt": "nmt",  # the same picture from the same figures, byte for byte
     "font.family": "DejaVu Sans",  # comes with matplotlib; wider than most, so there is room
-    "font.size": 11.5,
+    "font.size": 11,
     "text.color": _INK, "axes.labelcolor": _MUTED, "axes.edgecolor": _GRID,
     "xtick.color": _GRID, "ytick.color": _GRID,
     "xtick.labelcolor": _MUTED, "ytick.labelcolor": _MUTED,
@@ -199,12 +199,12 @@ def bleu_by_size(results: Results, test: str, name: str) -> Figure | None:
     )
 
 
-def _canvas(height: float = 3.15) -> tuple[Canvas, Axes]:
+def _canvas(height: float = 3.3) -> tuple[Canvas, Axes]:
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
     with rc_context(_STYLE):
-        canvas = Canvas(figsize=(4.6, height), layout="constrained")
+        canvas = Canvas(figsize=(5.0, height), layout="constrained")
         return canvas, canvas.add_subplot()
 
 

@@ -56,14 +56,15 @@ def _minus(text: str) -> str:
 
 
 def probability(p: float) -> str:
-    """A p-value, to three decimals, with its relation: ``< 0.001`` or ``= 0.042``.
+    """A p-value, to three decimals, with its relation: ``< 0.001`` or ``= 0.042``
+    (with a space at which no line ends).
 
     Never rounded to the other side of 0.05.
     """
     if p < 0.001:
-        return "< 0.001"
+        return "<\u00a00.001"
     text = f"{p:.3f}"
-    return f"= {p:.5f}" if (float(text) < 0.05) != (p < 0.05) else f"= {text}"
+    return f"=\u00a0{p:.5f}" if (float(text) < 0.05) != (p < 0.05) else f"=\u00a0{text}"
 
 
 def duration(seconds: float) -> str:

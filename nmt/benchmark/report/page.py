@@ -15,7 +15,6 @@ from typing import Any, Final
 from nmt.benchmark.report import formatting
 from nmt.benchmark.report.figures import (
     NUM_COLOURS,
-    Figure,
     bleu_by_length,
     bleu_by_size,
     bleu_by_system,
@@ -87,17 +86,21 @@ def render_report(results: Results) -> str:
         best=_best,
         segments=segments,
     )
+    training_figures = [
+        learning_curves(results, "curves"),
+        *(bleu_by_size(results, test.name, f"sizes-{n}") for n, test in enumerate(results.tests)),
+    ]
     style = _asset("page.css")
     script = "\n".join(_MODULE_SYNTAX.sub("", _asset(name)) for name in _SCRIPTS)
     return environment.get_template("page.html.j2").render(
         results=results,
         colours={s.name: n % NUM_COLOURS for n, s in enumerate(results.systems)},
         tests=[_test(results, test, number) for number, test in enumerate(results.tests)],
-        training_figures=_present([learning_curves(results, "curves")]),
+        training_figures=[figure for figure in training_figures if figure],
         style=style,
         script=script,
         policy=(
-            f"default-src 'none'; style-src {_source_hash(style)}; "
+            f"default-src 'none'; img-src data:; style-src {_source_hash(style)}; "
             f"script-src {_source_hash(script)}; base-uri 'none'; form-action 'none'"
         ),
     )
@@ -109,17 +112,13 @@ def _test(results: Results, test: TestSet, number: int) -> dict[str, Any]:
     systems = [system for system in results.systems if test.scores.get(system.name)]
     typical = typical_sentence(results, test)
     return {
+        "number": number,
         "test": test,
         "systems": systems,
         "metrics": list(test.scores[systems[0].name]) if systems else [],
         "summary": summarise(results, test),
         "main_figure": bleu_by_system(results, test, f"bleu-{number}") if systems else None,
-        "figures": _present(
-            [
-                bleu_by_length(results, test, f"lengths-{number}", unit),
-                bleu_by_size(results, test.name, f"sizes-{number}"),
-            ]
-        ),
+        "by_length": bleu_by_length(results, test, f"lengths-{number}", unit),
         "typical": typical,
         "typical_differences": {
             system.name: reference_differences(results, typical, system.name)
@@ -162,7 +161,3 @@ def _unique_signatures(
 def _best(scores: Mapping[str, Mapping[MetricName, Score]], metric: MetricName) -> float:
     values = [of_system[metric].value for of_system in scores.values() if metric in of_system]
     return min(values) if metric == "ter" else max(values)
-
-
-def _present(figures: Sequence[Figure | None]) -> list[Figure]:
-    return [figure for figure in figures if figure]

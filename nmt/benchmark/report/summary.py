@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from nmt.benchmark.report.formatting import count, gain, points, probability
-from nmt.benchmark.results import Results, Step, StepTest, SystemResult, TestSet
+from nmt.benchmark.results import STATISTICAL_KINDS, Results, Step, StepTest, SystemResult, TestSet
 from nmt.evaluation.names import TITLES, MetricName
 
-STATISTICAL: Final = frozenset({"word-by-word", "phrase-based"})
-NEURAL: Final = frozenset({"recurrent", "transformer"})
 SIGNIFICANT: Final = 0.05
 
 _IN_WORDS: Final = {
@@ -44,7 +42,7 @@ def summarise(results: Results, test: TestSet) -> Summary:
         f"{count(len(test.sentences))} sentences of {test.name}."
     ]
     by_name = {system.name: system for system in systems}
-    for step in test.steps:
+    for step in [*test.steps, *test.jumps]:
         if step.before in by_name and step.after in by_name:
             before, after = by_name[step.before], by_name[step.after]
             sentences.append(_step(step, before, after, metric, values[after.name]))
@@ -83,40 +81,38 @@ def is_better(metric: MetricName, difference: float) -> bool:
 def _step(
     step: Step, before: SystemResult, after: SystemResult, metric: MetricName, value: float
 ) -> str:
-    tests = {test.metric: test for test in step.tests}
     who, whom = _capital(in_words(after)), in_words(before)
-    if metric not in tests:
+    test = next((test for test in step.tests if test.metric == metric), None)
+    if test is None:
         return f"{who} scores {points(value)}."
-    test = tests[metric]
     better = is_better(metric, test.difference)
     amount = f"{points(abs(test.difference))} points"
     match verdict(test):
         case True:
-            what = "gains" if better else "loses"
-            text = f"{who} {what} {amount} against {whom}, to {points(value)} ({_chances(test)})"
+            gains = "gains" if better else "loses"
+            text = f"{who} scores {points(value)}: it {gains} {amount} against {whom}"
         case False:
-            text = (
-                f"{who} scores {points(value)}; its {'lead over' if better else 'lag behind'} "
-                f"{whom}, {amount}, may be chance ({_chances(test)})"
-            )
+            lead = "lead over" if better else "lag behind"
+            text = f"{who} scores {points(value)}; its {lead} {whom}, {amount}, may be chance"
         case None:
+            lead = "lead over" if better else "lag behind"
             text = (
-                f"{who} scores {points(value)}, {amount} {'more' if test.difference > 0 else 'less'}"
-                f" than {whom}; the two tests disagree on whether that is chance ({_chances(test)})"
+                f"{who} scores {points(value)}; the two tests disagree on whether its {lead} "
+                f"{whom}, {amount}, is chance"
             )
     against = [
-        f"{TITLES[other.metric]} says the opposite ({gain(other.difference)}, {_chances(other)})"
+        f"; {TITLES[other.metric]} says the opposite: {gain(other.difference)}, {_chances(other)}"
         for other in step.tests
         if verdict(other) and is_better(other.metric, other.difference) != better
     ]
-    return "; ".join([text, *against]) + "."
+    return f"{text} ({_chances(test)}){''.join(against)}."
 
 
 def _chances(test: StepTest) -> str:
     bootstrap, randomization = probability(test.p_bootstrap), probability(test.p_randomization)
     if bootstrap == randomization:
-        return f"p {bootstrap} in both tests"
-    return f"p {bootstrap} by bootstrap, {randomization} by randomisation"
+        return f"p\u00a0{bootstrap} in both tests"
+    return f"p\u00a0{bootstrap} by bootstrap, {randomization} by randomisation"
 
 
 def _statistical_wins(
@@ -124,14 +120,14 @@ def _statistical_wins(
 ) -> str:
     tested = {
         (step.before, step.after): each
-        for step in test.steps
+        for step in [*test.steps, *test.jumps]
         for each in step.tests
         if each.metric == metric
     }
     wins = []
     for old in systems:
         for new in systems:
-            if old.kind not in STATISTICAL or new.kind not in NEURAL:
+            if old.kind not in STATISTICAL_KINDS or new.kind in STATISTICAL_KINDS:
                 continue
             if not is_better(metric, _difference(values, new, old)):
                 continue

@@ -82,11 +82,10 @@ function mark() {
 }
 
 function sentenceElement(sentence) {
-  const hintId = `how-${sentence.number}`;
   const source = element("dd", { lang: sourceLanguage, dir: "auto", text: sentence.source });
   const reference = element("dd", { lang: targetLanguage, dir: "auto", text: sentence.reference });
   const rows = [row("source", source), row("reference", reference)];
-  const outputs = [...state.visible].sort().map((n) => {
+  const outputs = [...state.visible].sort((a, b) => a - b).map((n) => {
     const output = sentence.outputs[n];
     const name = state.systems[n];
     const colour = `system-${colours[name]}`;
@@ -96,12 +95,12 @@ function sentenceElement(sentence) {
     if (output.how) {
       line.classList.add(output.how.kind);
       line.tabIndex = 0;
-      line.setAttribute("aria-describedby", hintId);
+      line.setAttribute("aria-describedby", "hint");
     }
     rows.push(row(name, line, { colour, chrf: output.chrf }));
     return { line, output };
   });
-  const how = element("p", { className: "how", id: hintId, "aria-live": "polite", text: `Sentence ${sentence.number}` });
+  const how = element("p", { className: "how", "aria-live": "polite", text: `Sentence ${sentence.number}` });
   explainOnDemand({ sentence, source, how, outputs }, mark);
   return element("li", { className: "card sentence" }, [element("dl", { className: "rows" }, rows), how]);
 }

@@ -26,7 +26,7 @@ export function explainUnit(how, unit, source, text) {
     .filter(({ weight }) => weight >= NOTABLE)
     .sort((a, b) => b.weight - a.weight)
     .slice(0, LOOKED_AT)
-    .map(({ weight, n }) => `${quoted(places[n])} ${weight} %`);
+    .map(({ weight, n }) => `${quoted(places[n])} ${weight}\u00a0%`);
   return { spans: apart(spans), words: `${what} looks at ${seen.join(", ") || "no word in particular"}.` };
 }
 
