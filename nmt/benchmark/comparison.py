@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from nmt.benchmark.results import LengthBin, Step, StepTest
+from nmt.benchmark.results import STATISTICAL_KINDS, LengthBin, Step, StepTest
 from nmt.corpus.languages import is_unspaced
 from nmt.evaluation.metrics import Score
 from nmt.evaluation.names import METRIC_NAMES, MetricName
@@ -45,24 +45,52 @@ def benchmark_metrics(evaluation: EvaluationSettings) -> list[MetricName]:
     return list(dict.fromkeys([*METRIC_NAMES, *evaluation.metrics]))
 
 
-def compare_ladder(
-    outputs: Outputs, evaluation: EvaluationSettings, *, cache: Path
-) -> tuple[dict[str, dict[MetricName, Score]], list[Step]]:
-    """Each system's scores with their intervals, and each step of the ladder tested twice.
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The systems' scores with their intervals, and pairs of them tested twice."""
 
-    What was computed of the same texts is taken from ``cache``. Raises UserError as
-    `nmt.evaluation.significance.compare` does.
+    scores: dict[str, dict[MetricName, Score]]
+    steps: list[Step]
+    """From each system to the next."""
+    jumps: list[Step]
+    """From the last statistical system to each neural one that is not the next."""
+
+
+def compare_ladder(
+    outputs: Outputs, kinds: Mapping[str, str], evaluation: EvaluationSettings, *, cache: Path
+) -> Ladder:
+    """Score the systems, and test the steps of their ladder.
+
+    ``kinds`` are those of the systems. What was computed of the same texts is taken from ``cache``.
+    Raises UserError as `nmt.evaluation.significance.compare` does.
     """
     names = list(outputs.systems)
     if len(names) == 1:
-        scores, _ = _compare_pair(outputs, (names[0],), evaluation, cache)
-        return scores, []
+        scores, _ = _compare_pair(outputs, names, evaluation, cache)
+        return Ladder(scores, [], [])
     scores, steps = {}, []
     for pair in itertools.pairwise(names):
         found, tests = _compare_pair(outputs, pair, evaluation, cache)
         scores.update(found)
         steps.append(Step(before=pair[0], after=pair[1], tests=tests))
-    return {name: scores[name] for name in names}, steps
+    jumps = []
+    for pair in _jumps(names, kinds):
+        _, tests = _compare_pair(outputs, pair, evaluation, cache)
+        jumps.append(Step(before=pair[0], after=pair[1], tests=tests))
+    return Ladder({name: scores[name] for name in names}, steps, jumps)
+
+
+def _jumps(names: Sequence[str], kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The last statistical system with each neural one, but for those next to each other."""
+    statistical = [name for name in names if kinds[name] in STATISTICAL_KINDS]
+    if not statistical:
+        return []
+    last = statistical[-1]
+    neighbours = {*itertools.pairwise(names), *itertools.pairwise(reversed(names))}
+    return [
+        (last, name) for name in names
+        if kinds[name] not in STATISTICAL_KINDS and (last, name) not in neighbours
+    ]  # fmt: skip
 
 
 _ScoresByName = dict[str, dict[MetricName, Score]]

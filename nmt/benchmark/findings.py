@@ -9,15 +9,14 @@ from typing import Final
 import numpy as np
 
 from nmt.benchmark.comparison import source_lengths
-from nmt.benchmark.results import Results, Sentence, Step, StepTest, TestSet
+from nmt.benchmark.results import STATISTICAL_KINDS, Results, Sentence, Step, StepTest, TestSet
 
 _LEVEL: Final = 0.05
-_STATISTICAL: Final = ("word-by-word", "phrase-based")
 _EXAMPLES: Final = 3
 
 
 def findings(results: Results) -> list[str]:
-    """Each step of each ladder in a sentence, by BLEU, and every win of statistics over a network.
+    """Each step and jump in a sentence, by BLEU; and where a statistical system beats a neural one.
 
     A step is called significant at 5 % by approximate randomisation, the stricter of the tests.
     """
@@ -25,20 +24,24 @@ def findings(results: Results) -> list[str]:
 
 
 def _of_test(results: Results, test: TestSet) -> list[str]:
-    sentences = [f"{test.name}: {_describe(step)}" for step in test.steps]
-    tested = {(step.before, step.after): _bleu(step) for step in test.steps}
-    statistical = [one.name for one in results.systems if one.kind in _STATISTICAL]
-    neural = [one.name for one in results.systems if one.kind not in _STATISTICAL]
+    pairs = [*test.steps, *test.jumps]
+    sentences = [f"{test.name}: {_describe(step)}" for step in pairs]
+    tested = {(step.before, step.after): _bleu(step) for step in pairs}
+    statistical = [one.name for one in results.systems if one.kind in STATISTICAL_KINDS]
+    neural = [one.name for one in results.systems if one.kind not in STATISTICAL_KINDS]
     bleu = {name: scores["bleu"].value for name, scores in test.scores.items()}
     for old in statistical:
         for new in neural:
             if bleu[old] <= bleu[new]:
                 continue
             found = tested.get((old, new)) or tested.get((new, old))
+            wins = "STATISTICAL WINS"
+            if found and found.p_randomization >= _LEVEL:
+                wins = "statistical is ahead, though not significantly"
             certain = f"p = {found.p_randomization:.4f}" if found else "this pair was not tested"
             sentences.append(
-                f"{test.name}: STATISTICAL WINS: {old}, a statistical system, scores "
-                f"{bleu[old]:.2f} BLEU, and {new}, a neural one, {bleu[new]:.2f} ({certain})"
+                f"{test.name}: {wins}: {old}, a statistical system, scores {bleu[old]:.2f} BLEU, "
+                f"and {new}, a neural one, {bleu[new]:.2f} ({certain})"
             )
     return sentences
 
@@ -85,7 +88,7 @@ def choose_examples(results: Results) -> Examples | None:
     if len(results.systems) < 2:
         return None
     *earlier, last = results.systems
-    statistical = [one for one in earlier if one.kind in _STATISTICAL]
+    statistical = [one for one in earlier if one.kind in STATISTICAL_KINDS]
     before, after = (statistical or earlier[:1])[-1].name, last.name
     ordinary = _of_ordinary_length(results.tests[0].sentences, results.source_language)
     ranked = sorted(ordinary, key=lambda one: one.chrf[before] - one.chrf[after])

@@ -121,14 +121,16 @@ def _compare(
     sentences = describe_sentences(
         tests, models, recipe.evaluation, cache=run.cache, device=run.device
     )
+    kinds = {name: model.kind for name, model in models.items()}
     found = []
     for test, outputs in tests.items():
-        scores, steps = compare_ladder(outputs, recipe.evaluation, cache=run.cache)
+        ladder = compare_ladder(outputs, kinds, recipe.evaluation, cache=run.cache)
         found.append(
             TestSet(
                 name=test,
-                scores=scores,
-                steps=steps,
+                scores=ladder.scores,
+                steps=ladder.steps,
+                jumps=ladder.jumps,
                 lengths=bleu_by_length(outputs, recipe.corpus.source_language, recipe.evaluation),
                 sentences=sentences[test],
             )

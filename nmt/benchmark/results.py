@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -50,6 +50,10 @@ class SystemCost(Part):
     """Text to text on one core after warm-up; None where it was not measured."""
     translation_memory_bytes: int | None
     """Largest resident memory of the process that translated."""
+
+
+STATISTICAL_KINDS: Final = ("word-by-word", "phrase-based")
+"""Kinds of systems that count; all others are neural."""
 
 
 class SystemResult(Part):
@@ -117,6 +121,8 @@ class TestSet(Part):
     scores: dict[str, dict[MetricName, Score]]
     """System to metric to score, with signature and interval."""
     steps: list[Step]
+    jumps: list[Step] = []
+    """From the last statistical system to each neural one that is not the next on the ladder."""
     lengths: list[LengthBin]
     sentences: list[Sentence]
 

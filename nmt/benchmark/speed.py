@@ -21,7 +21,7 @@ from nmt.model_folder import ModelFolder
 _VERSION: Final = 1
 """Raised when the way of measuring changes."""
 _MOST_SENTENCES: Final = 1000
-_SECONDS: Final = 20.0
+_SECONDS: Final = 10.0
 """Processor seconds that a measurement may take, about."""
 _RESULT: Final = "speed.json"
 _ONE_THREAD: Final = {

@@ -84,9 +84,10 @@ def bench(
     from rich.console import Console
 
     from nmt.benchmark.measure import Benchmark, report_path, results_path, run_benchmark
-    from nmt.benchmark.report import write_report
+    from nmt.benchmark.report import require_report, write_report
     from nmt.run import Run
 
+    require_report()
     work = Run(settings, output, device, Console(), stop)
     try:
         wanted = Benchmark(names, wanted_sizes, with_speed=not no_speed)
