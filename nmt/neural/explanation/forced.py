@@ -15,6 +15,7 @@ from typing import assert_never, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -101,7 +102,8 @@ def _decode(
             hidden_TD, weights_TS = _recurrent(model, batch)
         case _:
             assert_never(model)
-    log_p_TV = torch.log_softmax((hidden_TD @ model.output.T).float(), dim=-1)
+    wide = torch.promote_types(hidden_TD.dtype, torch.float32)
+    log_p_TV = torch.log_softmax(F.linear(hidden_TD, model.output), dim=-1, dtype=wide)
     log_p_T = log_p_TV.gather(1, batch.labels_T[:, None])[:, 0].double().cpu().numpy()
     attention_TS = weights_TS.double().cpu().numpy()
     target_begins = target_ends - [len(target) + 1 for target in targets]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import regex
 
+from nmt.text import one_line
 from nmt.tokenization.protocol import Tokenizer
 
 # A default word boundary of Unicode (UAX 29): around spaces and punctuation, between "3.5" and
@@ -51,6 +52,6 @@ def _words(said: list[str]) -> list[Word]:
             cuts.setdefault(len(before), number)
     places = [*cuts.items(), (len(text), len(said))]
     return [
-        Word(text[here:there].strip(" "), begin, end)
+        Word(one_line(text[here:there]), begin, end)
         for (here, begin), (there, end) in itertools.pairwise(places)
     ]
