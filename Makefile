@@ -2,22 +2,17 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+READY := $(VENV)/ready
 INSTALLED := $(VENV)/installed
 
-DEMO := libreoffice-help-en-de-demo
-# Settings in place of the demo's, for those in a hurry.
+DEMO := recipes/pocket-en-de.yaml
+# Settings in place of the demo's, such as systems.transformer.training.max_updates=100.
 OPTIONS ?=
 
 .PHONY: demo test check docs clean
 
-demo: $(INSTALLED)
-	$(VENV)/bin/nmt-train $(DEMO) $(OPTIONS)
-	@echo
-	printf '%s\n' \
-	  'Click the OK button.' \
-	  'Opens a dialog where you can select the file.' \
-	  'Choose the menu to insert a table.' \
-	  | $(VENV)/bin/nmt-translate runs/$(DEMO)/transformer
+demo: $(READY)
+	$(VENV)/bin/nmt-bench $(DEMO) $(OPTIONS)
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2
@@ -30,9 +25,13 @@ check: $(INSTALLED)
 docs: $(INSTALLED)
 	$(VENV)/bin/python scripts/make_reference.py
 
-# The file says that an installation came to its end: one that failed is begun again.
-$(INSTALLED): pyproject.toml
+# These files say that an installation came to its end: one that failed is begun again.
+$(READY): pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -e '.[bench]'
+	touch $@
+
+$(INSTALLED): $(READY)
 	$(VENV)/bin/pip install --quiet -e '.[test,check]'
 	$(VENV)/bin/pip install --quiet -e '.[oracles]' \
 	  || echo 'kenlm could not be built (it needs a C++ compiler): its tests will be skipped'

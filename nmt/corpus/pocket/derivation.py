@@ -34,7 +34,9 @@ _ECHO: Final = re.compile(r"\b(?!had |sie |der |die |das |den |dem )(\w+) \1\b")
 """A word said twice by accident: looking at at the moment, morgen früh früh."""
 
 
-_GERMAN_NOUN: Final = re.compile(r"(?<![.?!] )(?<!^)\b(?!Sie\b|Ih|Frau (?=[A-ZÄÖÜ])|Herrn?\b)[A-ZÄÖÜ]\w+")
+_GERMAN_NOUN: Final = re.compile(
+    r"(?<![.?!] )(?<!^)\b(?!Sie\b|Ih|Frau (?=[A-ZÄÖÜ])|Herrn?\b)[A-ZÄÖÜ]\w+"
+)
 _LONG_WORD: Final = re.compile(r"[a-z']{5,}")
 _OFTEN_TWICE: Final = frozenset({
     "their", "would", "could", "should", "doesn't", "didn't", "about", "these", "which",
@@ -181,7 +183,9 @@ class Deriver:
         """A tense that an adverb goes with, and whether it says a time far away."""
         assert isinstance(slot, TextSlot)
         tags = slot.texts[2].split()
-        tenses = [{"habit": "plain"}.get(tag, tag) for tag in tags if tag not in ("far", "mid-only")]
+        tenses = [
+            {"habit": "plain"}.get(tag, tag) for tag in tags if tag not in ("far", "mid-only")
+        ]
         return self.draw.one(tenses), "far" in tags
 
     # Other slots

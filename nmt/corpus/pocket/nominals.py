@@ -300,7 +300,11 @@ class NominalSampler:
                 (3, (False, Determiner("this"))),
             ]  # fmt: skip
             if can_be_plural:
-                options += [*self._indefinite_plurals(noun), (6, (True, the)), (3, (True, possessive))]
+                options += [
+                    *self._indefinite_plurals(noun),
+                    (6, (True, the)),
+                    (3, (True, possessive)),
+                ]
         plural, determiner = draw.weighted(options)
         if determiner.kind == "a" and not noun.countable:
             determiner = bare

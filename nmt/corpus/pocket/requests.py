@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from nmt.corpus.pocket import english, numbers
 from nmt.corpus.pocket.choosing import ClauseSpec, NothingFitsError, same
@@ -26,6 +26,9 @@ from nmt.corpus.pocket.templates import (
     main_clause,
 )
 
+_NEVER_WHICH: Final = frozenset({"kin", "spouse", "ache", "ache2", "limb", "eye", "teeth", "body"})
+"""Classes of nouns that one does not ask "which" of."""
+
 
 class ClauseRequests:
     """Turns the options of a clause's slot into a clause."""
@@ -45,7 +48,8 @@ class ClauseRequests:
             verb=verb, tense=tense, passive=options.get("passive", False),
             dynamic=options.get("action", False) or options.get("infinitive", False),
             imperative=options.get("imperative", False), reasoned=options.get("reasoned", False),
-            flag=options.get("flag", ""), unlike_flag=options.get("unlike_flag", ""), event=options.get("event", False),
+            flag=options.get("flag", ""), unlike_flag=options.get("unlike_flag", ""),
+            event=options.get("event", False),
             question=options.get("question", False), far=options.get("far", False),
             not_reflexive=options.get("not_reflexive", False), done=options.get("done", False),
             needs="place" if asked == "place" else "object" if asked else "",
@@ -219,7 +223,7 @@ class ClauseRequests:
                 or role.preposition
                 or role.english
                 or not nominal.noun.countable
-                or nominal.noun.classes & {"kin", "spouse", "ache", "ache2", "limb", "eye", "teeth"}
+                or nominal.noun.classes & _NEVER_WHICH
             ):
                 raise NothingFitsError
             plural = nominal.noun.has_plural and self.draw.chance(0.6)

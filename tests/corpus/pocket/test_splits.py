@@ -128,7 +128,8 @@ def test_every_word_is_used(lexicon: Lexicon, training: list[Pair]) -> None:
             rare.append(noun.german_singular)
     for adjective in lexicon.adjectives:
         stem = adjective.german_degrees[0]
-        forms = {f"{stem.removesuffix('e')}{e}" for e in ("e", "en", "er", "es", "em")} | {stem}
+        inflected = "hoh" if stem == "hoch" else stem.removesuffix("e")
+        forms = {f"{inflected}{e}" for e in ("e", "en", "er", "es", "em")} | {stem}
         if stem[-2:] in ("el", "er"):
             forms |= {f"{stem[:-2]}{stem[-1]}{e}" for e in ("e", "en", "er", "es", "em")}
         if together({adjective.english_degrees[0]}, forms) < 3:
