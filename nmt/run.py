@@ -25,6 +25,7 @@ from nmt.recipe import (
     Recipe,
     RecurrentSettings,
     TransformerSettings,
+    WordByWordSettings,
 )
 from nmt.stopping import StopRequest
 from nmt.systems import Device, load
@@ -120,6 +121,12 @@ def _train(
             from nmt.statistical.train import train_phrase_based
 
             return train_phrase_based(
+                run.recipe, name, corpus, folder, inputs=inputs, cache=run.cache, report=run.say
+            )
+        case WordByWordSettings():
+            from nmt.statistical.word_by_word.train import train_word_by_word
+
+            return train_word_by_word(
                 run.recipe, name, corpus, folder, inputs=inputs, cache=run.cache, report=run.say
             )
 

@@ -32,6 +32,10 @@ def load(path: str | Path, *, device: Device = "auto") -> Translator:
             from nmt.statistical.system import load_phrase_based
 
             return load_phrase_based(folder)
+        case "word-by-word":
+            from nmt.statistical.word_by_word.system import load_word_by_word
+
+            return load_word_by_word(folder)
         case unknown:
             raise UserError(
                 f"systems of kind {unknown!r} are not known here",

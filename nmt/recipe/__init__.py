@@ -8,6 +8,7 @@ from nmt.recipe.recurrent import RecurrentSearchSettings, RecurrentSettings
 from nmt.recipe.systems import NeuralSettings, SystemSettings
 from nmt.recipe.transformer import TransformerSettings
 from nmt.recipe.tree import EvaluationSettings, Recipe
+from nmt.recipe.word_by_word import WordByWordSearchSettings, WordByWordSettings
 
 __all__ = [
     "EvaluationSettings",
@@ -20,6 +21,8 @@ __all__ = [
     "SystemSettings",
     "TrainingSettings",
     "TransformerSettings",
+    "WordByWordSearchSettings",
+    "WordByWordSettings",
     "read_recipe",
     "shipped_recipes",
 ]

@@ -1,0 +1,1 @@
+"""Word-by-word translation: what machine translation is without phrases and without reordering."""
