@@ -48,6 +48,19 @@ def read_input(path: Path | None) -> Iterator[str]:
         raise explain_unreadable(error, path) from error
 
 
+def read_bytes(path: Path | None) -> bytes:
+    """All of a file, or of standard input.
+
+    Raises UserError for what cannot be read.
+    """
+    if path is None:
+        return _standard_input().read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise explain_unreadable(error, path) from error
+
+
 def _standard_input() -> BinaryIO:
     """Standard input by a buffer of its own.
 

@@ -16,6 +16,7 @@ from nmt.cli.streams import (
     check_input,
     count_lines,
     open_output,
+    read_bytes,
     read_input,
 )
 from nmt.errors import UserError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nmt.cli.throughput import Display
     from nmt.formats import Format
     from nmt.search_options import MinimumRisk, Sampling, SearchKeywords
+    from nmt.translator import Translator
 
 _SEARCH = "Search"
 _SAMPLING = "Sampling"
@@ -46,7 +48,7 @@ def translate(
             "--input",
             "-i",
             metavar="FILE",
-            help="Text to translate, a line each (UTF-8).",
+            help="What to translate: text, a line each (UTF-8), or a document (see --format).",
             show_default="standard input",
         ),
     ] = None,
@@ -146,14 +148,26 @@ def translate(
         ),
     ] = None,
     line_format: Annotated[
-        Literal["text", "tsv", "jsonl"],
+        Literal["text", "tsv", "jsonl", "po", "tmx", "xliff", "html", "srt", "markdown"] | None,
         typer.Option(
             "--format",
             help="text: a line each. tsv: columns, the translation is appended. jsonl: an object "
-            "each, the translation is added.",
+            "each, the translation is added. The others are documents, which come back as they "
+            "are but for their text: messages without translation in gettext's catalogues (po), "
+            "missing variants in translation memories (tmx), missing targets (xliff), pages "
+            "(html), subtitles (srt), markdown.",
+            show_default="by the name of --input, else text",
             rich_help_panel=_FORMATS,
         ),
-    ] = "text",
+    ] = None,
+    final: Annotated[
+        bool,
+        typer.Option(
+            "--final",
+            help="po, xliff: do not mark translations as to be looked at by a person.",
+            rich_help_panel=_FORMATS,
+        ),
+    ] = False,
     scores: Annotated[
         bool,
         typer.Option(
@@ -209,12 +223,22 @@ def translate(
     As many lines come out as go in, in their order; blank lines stay blank, and lines of any length
     are translated whole. Output appears while input still comes. With --nbest N, text output has up
     to N lines for each: INDEX ||| TRANSLATION ||| SCORE, where INDEX counts lines from 0.
+
+    Documents (--format, or by the name of --input: *.po, *.tmx, *.xlf, *.html, *.srt, *.md) come
+    back byte for byte but for their text. Tags are put where the words that they were around are;
+    placeholders such as {name}, %s and addresses come back as they were.
     """
     from nmt import formats
+    from nmt.documents import format_of
     from nmt.search_options import SearchOptions
 
-    chosen: Format
-    match line_format:
+    source = None if input_file == Path("-") else input_file
+    target = None if output_file == Path("-") else output_file
+    chosen_format = line_format or format_of(source)
+    chosen: Format | None = None
+    if chosen_format not in ("po", "xliff"):
+        _refuse(chosen_format, final=final or None)
+    match chosen_format:
         case "text":
             _refuse("text", column=column, key=key, translation_key=translation_key)
             chosen = formats.TextFormat(nbest, scores, explain)
@@ -226,6 +250,11 @@ def translate(
             chosen = formats.JsonLinesFormat(
                 key, translation_key or "translation", nbest, scores, explain
             )
+        case _:
+            _refuse(
+                chosen_format, column=column, key=key, translation_key=translation_key,
+                scores=scores or None, explain=explain or None, nbest=nbest if nbest > 1 else None,
+            )  # fmt: skip
     drawn = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     options: SearchKeywords = {
         "beam": beam,
@@ -237,20 +266,48 @@ def translate(
         "sampling": _sampling(sample, drawn),
     }
     SearchOptions(**options)  # mistakes are told before the model is loaded
-    source = None if input_file == Path("-") else input_file
-    target = None if output_file == Path("-") else output_file
     check_input(source)
     with open_output(target) as stream:
         from nmt.systems import load
 
         translator = load(model, device=device)
         name = str(source or STANDARD_INPUT)
+        if chosen is None:
+            with _display(verbose, source, target) as display:
+                stream.write(_document(translator, source, chosen_format, options, display, final))
+            return
         answers = formats.answer(translator, read_input(source), name, chosen, options)
         with _display(verbose, source, target) as display:
             for lines, translations in answers:
                 stream.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
                 stream.flush()
                 display.add(translations)
+
+
+def _document(
+    translator: Translator,
+    source: Path | None,
+    document_format: str,
+    options: SearchKeywords,
+    display: Display,
+    final: bool,
+) -> bytes:
+    """A document's translation; says on standard error what could not be translated."""
+    from nmt.documents import as_document_format, read_document, translate_document
+
+    name = str(source or STANDARD_INPUT)
+    document = read_document(
+        read_bytes(source),
+        name,
+        as_document_format(document_format),
+        source_language=translator.source_language,
+        target_language=translator.target_language,
+        final=final,
+    )
+    result = translate_document(document, translator, options, display.add)
+    for one in result.untranslated:
+        typer.echo(f"{name}:{one.line}: left as it is: {one.reason}", err=True)
+    return result.data
 
 
 def _refuse(line_format: str, **options: object) -> None:

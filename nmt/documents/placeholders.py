@@ -11,7 +11,7 @@ from nmt.documents.content import Code, Content, merge
 
 # In prose a per cent sign is mostly just that: "100% sure", "50%".
 _PROSE_PRINTF = (
-    r"(?<![\d%])%(?:\d{1,2}\$)?[#0+-]*+\d*(?:\.\d+)?(?:hh?|ll?|[jztLq])?"
+    r"(?:(?<![\d%])|(?<=%\d)|(?<=%\d\d))%(?:\d{1,2}\$)?[#0+-]*+\d*(?:\.\d+)?(?:hh?|ll?|[jztLq])?"
     r"[diouxXeEfFgGcsp@](?![A-Za-z])"
     r"|(?<![\d%])%L?\d{1,2}(?!\d)|(?<![\d%])%n\b"
 )
@@ -38,11 +38,10 @@ _GLUED = r"[A-Za-z\d$\#@=_/:.~+-]"
 
 def _compile(printf: str) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
     one = rf"(?:{_OTHERS}|{printf})"
-    glued = rf"(?:{_GLUED}*+)"
     # Named groups are of the whole pattern, so a second copy of it takes the first one's by name.
     unit = (
-        rf"(?(DEFINE)(?<one>{one})){glued}??(?&one)(?:{_GLUED}*?(?&one))*+"
-        rf"(?:{_GLUED}*[A-Za-z\d/=])?"
+        rf"(?(DEFINE)(?<one>{one})){_GLUED}{{0,40}}?(?&one)(?:{_GLUED}{{0,40}}?(?&one))*+"
+        rf"(?:{_GLUED}{{0,40}}[A-Za-z\d/=])?"
     )
     return regex.compile(one, regex.VERBOSE), regex.compile(unit, regex.VERBOSE)
 

@@ -128,17 +128,22 @@ def _events(root: _Node) -> list[Event]:
     while stack:
         node, closing = stack.pop()
         if closing:
-            events.append(Event(node.target[1], node.marks[1], Role.CLOSE))
+            events.append(Event(node.target[1], node.marks[1], _role(node, Role.CLOSE)))
         elif node.is_point and node.marks:
             events += [Event(node.target[0], mark, Role.SINGLE) for mark in node.marks]
         else:
             if node.marks:
-                events.append(Event(node.target[0], node.marks[0], Role.OPEN))
+                events.append(Event(node.target[0], node.marks[0], _role(node, Role.OPEN)))
                 stack.append((node, True))
             # A point where one pair ends and another begins is between them.
             order = sorted(node.children, key=lambda child: (child.target[1], child.target[0]))
             stack += [(child, False) for child in reversed(order)]
     return events
+
+
+def _role(node: _Node, role: Role) -> Role:
+    """A pair around nothing parts no words: its codes are as if by themselves."""
+    return role if node.target[0] < node.target[1] else Role.SINGLE
 
 
 class _Placing:

@@ -65,15 +65,12 @@ def _write_gap(target: str, before: int, after: int, events: Sequence[Event]) ->
         parts.append(event.mark.code)
         left = "" if event.role is Role.SINGLE else left
     parts += _between(target[before:after], left, right, [e.mark for e in events[begin:end]])
+    singles = [number for number, event in enumerate(events) if event.role is Role.SINGLE]
     for number, event in enumerate(events[end:], start=end):  # within what opens here
         parts.append(event.mark.code)
-        last = all(later.role is not Role.SINGLE for later in events[number + 1 :])
-        if (
-            event.role is Role.SINGLE
-            and last
-            and _wants_space_after(event.mark, right, event.mark.code.visible)
-        ):
-            parts.append(" ")
+        if [number] == singles[-1:]:
+            visible = event.mark.code.visible
+            parts += [" "] if _wants_space_after(event.mark, right, visible) else []
     return parts
 
 
