@@ -144,7 +144,7 @@ class ClauseRequests:
                 "predicate",
             )
         if kind == "adjective":
-            return self.clauses.adjective_predicate(subject, "positive")
+            return self.clauses.adjective_predicate(subject, "positive", plain=clause.negated)
         if kind == "reason":
             reasons = main_clause(slots["a"]).verb.reasons
             return self.clauses.adjective_predicate(subject, "positive", reasons)

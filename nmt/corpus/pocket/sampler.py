@@ -133,9 +133,12 @@ class ClauseSampler:
         return self.draw.one(self._adverbs[tag])
 
     def adjective_predicate(
-        self, subject: Nominal, degree: str, among: Collection[str] = ()
+        self, subject: Nominal, degree: str, among: Collection[str] = (), *, plain: bool = False
     ) -> Adverbial:
-        """An adjective that can be said of a subject; if ``among`` names any, one of them."""
+        """An adjective that can be said of a subject; if ``among`` names any, one of them.
+
+        If ``plain``, without very and the like.
+        """
         noun = self._noun_of(subject)
         if isinstance(subject, NounPhrase):
             subject.adjectives.clear()
@@ -156,7 +159,7 @@ class ClauseSampler:
         english, german = adjective.english_degree(form), adjective.german_degree(form)
         if degree == "superlative":
             return Adverbial(f"the {english}", f"am {german}en", "predicate")
-        if degree == "positive" and adjective.comparable and self.draw.chance(0.35):
+        if degree == "positive" and adjective.comparable and not plain and self.draw.chance(0.35):
             adverb = self.adverb("degree")
             english, german = f"{adverb.english} {english}", f"{adverb.german} {german}"
         return Adverbial(english, german, "predicate")
