@@ -177,7 +177,7 @@ class MarkdownDocument(Document):
 
     def _kinds(self, text: str) -> list[str]:
         kinds = [mark.kind for mark in self._markdown.marks(text)]
-        return sorted(kind for kind in kinds if kind not in ("newline", "escape", "entity"))
+        return sorted(kind for kind in kinds if kind not in ("newline", "escape"))
 
 
 def _parted(block: Block) -> list[Block]:

@@ -13,7 +13,7 @@ from nmt.documents.content import Code, Content, merge
 _PROSE_PRINTF = (
     r"(?:(?<![\d%])|(?<=%\d)|(?<=%\d\d))%(?:\d{1,2}\$)?[#0+-]*+\d*(?:\.\d+)?(?:hh?|ll?|[jztLq])?"
     r"[diouxXeEfFgGcsp@](?![A-Za-z])"
-    r"|(?<![\d%])%L?\d{1,2}(?!\d)|(?<![\d%])%n\b"
+    r"|(?:(?<![\d%])|(?<=%\d)|(?<=%\d\d))%(?:L?\d{1,2}(?!\d)|n\b)"
 )
 _STRICT_PRINTF = (
     r"%(?:\d+\$)?[-#0+ 'I]*+(?:\*|\d+)?(?:\.(?:\*|\d+)?)?(?:hh?|ll?|[jztLqw])?[A-Za-z@%]"

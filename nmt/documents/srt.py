@@ -60,8 +60,8 @@ class SrtDocument(Document):
             )
         self._tasks: list[_Task] = []
         self._segments: list[Segment] = []
-        ends = [cue.start() for cue in cues[1:]] + [len(self._text)]
-        for cue, end in zip(cues, ends, strict=True):
+        ends = [*(cue.start() for cue in cues[1:]), len(self._text)]
+        for cue, end in zip(cues, ends, strict=False):  # one more end where there is none
             self._read(cue.end(), end)
         self.segments = self._segments
 

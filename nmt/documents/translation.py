@@ -171,7 +171,7 @@ class _Work:
                 )
             source_begin += len(sentence)
             target = joined
-        if target == plain.text and not job.without_placeholders:
+        if target.split() == plain.text.split() and not job.without_placeholders:
             return job.content
         return merge([plain.lead, *place_codes(plain, target, links), plain.trail])
 

@@ -105,7 +105,7 @@ def test_text_that_looks_like_markup_is_escaped() -> None:
     text = "# Title\n\nSome text\nover lines\n\n| a |\n|---|\n| b |\n"
     for said in [
         "# kein Titel", "- kein Punkt", "1. kein Punkt", "ein *Stern* und _Strich_", "`kein Code`",
-        "[kein](Link)", "<b>kein Tag</b>", "a | b", "Zeile --- \\ ~~~ > x", "&amp; kein &", "===",
+        "[kein](Link)", "<b>kein Tag</b>", "a | b", "Zeile --- \\ ~~~ > x", "&#38; kein &", "===",
         "```kein Block", "+ a - b * c # d", "![kein](Bild)",
     ]:  # fmt: skip
         result = translated(read(text), Saying(said)).data.decode("utf-8")
@@ -121,13 +121,13 @@ def test_text_that_looks_like_markup_is_escaped() -> None:
         assert seen == [said] * 4
 
 
-BLOCKS = st.sampled_from(
-    ["# head *x*", "text **bold** `code` more", "- item\n- other", "> quote\n> more", "```\ncode\n```",
-     "1. one\n   two\n2. three", "[a link](http://x.y) here", "a  \nb\\\nc", "    code", "---",
-     "| a | b |\n|---|---|\n| c `x` | *d* |", "<div>\nhtml\n</div>", "![pic](a.png)", "a <b>tag</b>",
-     "*em **strong* x**", "snake_case and * star", "head\n----", "https://a.b/c_d_e", "a\\\\b \\# c",
-     "- a\n\n  b\n  - c", "> - x\n>   y", "[ref]\n\n[ref]: http://x", "**a** *b*\n_c_ ~~d~~"]
-)  # fmt: skip
+BLOCKS = st.sampled_from([
+    "# head *x*", "text **bold** `code` more", "- item\n- other", "> quote\n> more", "```\nx\n```",
+    "1. one\n   two\n2. three", "[a link](http://x.y) here", "a  \nb\\\nc", "    code", "---",
+    "| a | b |\n|---|---|\n| c `x` | *d* |", "<div>\nhtml\n</div>", "![pic](a.png)", "a <b>t</b>",
+    "*em **strong* x**", "snake_case and * star", "head\n----", "https://a.b/c_d_e", "a\\\\b \\# c",
+    "- a\n\n  b\n  - c", "> - x\n>   y", "[ref]\n\n[ref]: http://x", "**a** *b*\n_c_ ~~d~~",
+])  # fmt: skip
 
 
 @given(st.lists(BLOCKS, max_size=5).map("\n\n".join))

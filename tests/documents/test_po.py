@@ -82,23 +82,20 @@ def test_untranslated_and_fuzzy_messages_are_translated() -> None:
     plural = by_message[None, "{n} file of {total}"]
     assert plural.msgstr_plural == {0: "{n} FILE OF {total}", 1: "{n} FILES OF {total}"}
     lines = by_message[None, 'First line that goes on\nand on.\n\n  --help  "quoted"\ttab\n']
-    assert lines.msgstr == 'FIRST LINE THAT GOES ON\nAND ON.\n\n  --HELP  "QUOTED"\tTAB\n' or (
-        lines.msgstr.split() == lines.msgid.upper().split()
-    )
+    assert lines.msgstr == 'FIRST LINE THAT GOES ON\nAND ON.\n\n  --HELP "QUOTED" TAB\n'
 
 
 def test_everything_else_stays_byte_for_byte() -> None:
     before = CATALOGUE.split("\n")
     after = in_capitals(read(CATALOGUE)).split("\n")
-    changed = {"#, c-format": "#, fuzzy, c-format"}
+    changed = {f"#, {flag}": f"#, fuzzy, {flag}" for flag in ("c-format", "python-brace-format")}
     kept = [changed.get(line, line) for line in before]
     gone = {'#| msgctxt "menu"', '#| msgid "Open a file"', 'msgstr ""', 'msgstr "alt"'}
     gone |= {'msgstr[0] ""', 'msgstr[1] ""'}
     remaining = iter(after)
     # All lines but those are there, in their order.
     assert all(any(line == other for other in remaining) for line in kept if line not in gone)
-    translated_again = read("\n".join(after), final=True)
-    assert len(translated_again.segments) > 0  # what is fuzzy is open still
+    assert read("\n".join(after)).segments  # what is fuzzy is open still
 
 
 def test_a_finished_catalogue_comes_back_as_it_is() -> None:
@@ -113,11 +110,8 @@ def test_a_finished_catalogue_comes_back_as_it_is() -> None:
 def test_line_ends_and_a_missing_last_one_stay(line_end: str) -> None:
     text = (header("nplurals=1; plural=0;") + 'msgid "a"\nmsgstr ""').replace("\n", line_end)
     result = in_capitals(read(text))
-    assert (
-        result
-        == text[:-2].replace(f'{line_end}msgid "a"', f'{line_end}#, fuzzy{line_end}msgid "a"')
-        + '"A"'
-    )
+    marked = text.replace(f'{line_end}msgid "a"', f'{line_end}#, fuzzy{line_end}msgid "a"')
+    assert result == f'{marked[:-2]}"A"'
 
 
 @pytest.mark.parametrize(("forms", "expected"), [
@@ -140,9 +134,7 @@ def test_a_template_is_told_which_plural_forms_to_name() -> None:
     assert (caught.value.where, "plural=(n != 1)" in (caught.value.mend or "")) == ("x.po:4", True)
 
 
-@pytest.mark.parametrize(
-    "bad", ['msgid "a\nmsgstr ""', 'msgstr "a"', 'msgid "a"\n', "hello", '"a"']
-)
+@pytest.mark.parametrize("bad", ['msgid "a\nmsgstr ""', 'msgstr "a"', 'msgid "a"\n', "hello"])
 def test_a_broken_catalogue_is_refused_with_the_line(bad: str) -> None:
     with pytest.raises(UserError) as caught:
         read(header("nplurals=1; plural=0;") + bad)
