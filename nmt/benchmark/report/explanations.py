@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -118,9 +118,7 @@ def _phrases(parts: list[_Phrases], source: str, target: str) -> PhraseLinks | N
             if source_span and target_span:
                 links.append(PhraseLink(source_span, target_span, phrase.copied, phrase.jump))
     links.sort(key=lambda link: link.target)
-    apart = all(
-        one.target[1] <= other.target[0] for one, other in zip(links, links[1:], strict=False)
-    )
+    apart = all(one.target[1] <= other.target[0] for one, other in pairwise(links))
     return PhraseLinks(links) if links and apart else None
 
 
@@ -146,15 +144,13 @@ def _attention(
     num_pieces_T = np.zeros(len(words_of_target))
     s, t = 0, 0
     for part in parts:
-        for row, word in zip(part.attention, target_words[t : t + len(part.target)], strict=True):
-            if word is None:
-                continue
-            num_pieces_T[word] += 1
-            for weight, seen in zip(row, source_words[s : s + len(row)], strict=True):
-                if seen is not None:
-                    sums_TS[word, seen] += weight
+        from_pieces = _membership(source_words[s : s + len(part.source)], len(words_of_source))
+        to_pieces = _membership(target_words[t : t + len(part.target)], len(words_of_target))
+        pieces = np.array(part.attention).reshape(len(part.target), len(part.source))
+        sums_TS += to_pieces.T @ np.nan_to_num(pieces) @ from_pieces
+        num_pieces_T += to_pieces.sum(axis=0)
         s, t = s + len(part.source), t + len(part.target)
-    weights_TS = np.clip(np.nan_to_num(sums_TS / num_pieces_T[:, None]), 0, 1)
+    weights_TS = np.clip(sums_TS / num_pieces_T[:, None], 0, 1)
     return AttentionLinks(words_of_source, words_of_target, weights_TS)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from nmt.benchmark.report.formatting import count, duration, points
 from nmt.benchmark.report.summary import main_metric
@@ -29,9 +30,10 @@ _VARIABLES: Final = {
 }  # fmt: skip
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
 
-_STYLE: Final = {
+_STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",  # text stays text, in the page's font
     "svg.hashsalt": "nmt",  # the same picture from the same figures, byte for byte
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.family": "DejaVu Sans",  # comes with matplotlib; wider than most, so there is room
     "font.size": 11,
     "text.color": _INK, "axes.labelcolor": _MUTED, "axes.edgecolor": _GRID,
@@ -57,6 +59,24 @@ class Figure:
     rows: list[list[str]]
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Draw with our style, and leave matplotlib's settings as they are for all others."""
+
+    @functools.wraps(draw)
+    def styled(*args: _P.args, **keywords: _P.kwargs) -> _R:
+        from matplotlib import rc_context
+
+        with rc_context(_STYLE):
+            return draw(*args, **keywords)
+
+    return styled
+
+
+@_styled
 def bleu_by_system(results: Results, test: TestSet, name: str) -> Figure:
     """Bars of the main metric with its confidence intervals, in the order of the ladder."""
     metric = main_metric(test)
@@ -94,6 +114,7 @@ def bleu_by_system(results: Results, test: TestSet, name: str) -> Figure:
     )  # fmt: skip
 
 
+@_styled
 def bleu_by_length(results: Results, test: TestSet, name: str, unit: str) -> Figure | None:
     """BLEU of the sentences of each length; None where there are no lengths to compare."""
     bins = [each for each in test.lengths if each.num_sentences]
@@ -118,6 +139,7 @@ def bleu_by_length(results: Results, test: TestSet, name: str, unit: str) -> Fig
     )
 
 
+@_styled
 def learning_curves(results: Results, name: str) -> Figure | None:
     """A validation score against training time; None where no training was validated.
 
@@ -162,6 +184,7 @@ def learning_curves(results: Results, name: str) -> Figure | None:
     )  # fmt: skip
 
 
+@_styled
 def bleu_by_size(results: Results, test: str, name: str) -> Figure | None:
     """BLEU against the size of the training data; None where fewer than two were tried."""
     measured = [point for point in results.sizes if point.test == test]
@@ -200,12 +223,10 @@ def bleu_by_size(results: Results, test: str, name: str) -> Figure | None:
 
 
 def _canvas(height: float = 3.3) -> tuple[Canvas, Axes]:
-    from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
-    with rc_context(_STYLE):
-        canvas = Canvas(figsize=(5.0, height), layout="constrained")
-        return canvas, canvas.add_subplot()
+    canvas = Canvas(figsize=(5.0, height), layout="constrained")
+    return canvas, canvas.add_subplot()
 
 
 def _line(
@@ -227,16 +248,11 @@ def _colour(results: Results, system: str) -> str:
 def _finish(
     canvas: Canvas, name: str, title: str, caption: str, columns: list[str], rows: list[list[str]]
 ) -> Figure:
-    from matplotlib import rc_context
-
-    with rc_context(_STYLE):
-        if canvas.axes[0].get_legend_handles_labels()[0]:
-            canvas.legend(loc="outside upper left", ncols=2)
-        text = io.StringIO()
-        canvas.savefig(text, format="svg", metadata={"Date": None})
-    return Figure(
-        title, caption, for_page(text.getvalue(), name, title, _VARIABLES), columns, rows
-    )
+    if canvas.axes[0].get_legend_handles_labels()[0]:
+        canvas.legend(loc="outside upper left", ncols=2)
+    text = io.StringIO()
+    canvas.savefig(text, format="svg", metadata={"Date": None})
+    return Figure(title, caption, for_page(text.getvalue(), name, title, _VARIABLES), columns, rows)
 
 
 def _range(length: LengthBin) -> str:

@@ -17,8 +17,9 @@ _LANGUAGES: Final = {
 }  # fmt: skip
 
 _MONTHS: Final = (
-    "January February March April May June July August September October November December"
-).split()
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
 
 
 def language_name(code: str) -> str:

@@ -152,7 +152,7 @@ def small_results(**changes: Any) -> Results:
                 sentences_per_second=400 / 2**n, translation_memory_bytes=None,
             ),
             curve=[
-                CurvePoint(update=u, cpu_seconds=u * 2.0, scores={"loss": 5 - u / 250, "bleu": u / 30})
+                CurvePoint(update=u, cpu_seconds=u * 2.0, scores={"loss": 9.0 / u, "bleu": u / 30})
                 for u in (range(100, 1001, 100) if n > 1 else ())
             ],
         )

@@ -18,7 +18,9 @@ from nmt.benchmark.report.explanations import (
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=8,
 )  # fmt: skip
 
@@ -60,7 +62,7 @@ def test_phrases_of_two_segments() -> None:
 
 
 def test_attention_of_pieces_becomes_attention_of_words() -> None:
-    explanation = {
+    explanation: dict[str, Any] = {
         "kind": "attention",
         "source": ["▁kit", "chen", "▁door", "</s>"],
         "target": ["▁Küchen", "tür", "</s>"],
@@ -70,7 +72,8 @@ def test_attention_of_pieces_becomes_attention_of_words() -> None:
     assert isinstance(found, AttentionLinks)
     assert found.source == [(0, 7), (8, 12)]
     assert found.target == [(0, 9)]
-    np.testing.assert_allclose(found.weights_TS, [[(0.75 + 0.25) / 2, 0.25]])
+    expected = np.array([[(0.75 + 0.25) / 2, 0.25]])
+    np.testing.assert_allclose(found.weights_TS, expected)
 
 
 def test_segments_attend_to_themselves_only() -> None:

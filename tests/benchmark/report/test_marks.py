@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from nmt.benchmark.report.marks import differences, locate, segments, utf16, words_at
 
-_WORDS = st.lists(st.sampled_from(["der", "Die", "straße", "İstanbul", "a-b", ",", "😀", "東京"]), max_size=9)
+_WORDS = st.lists(
+    st.sampled_from(["der", "Die", "straße", "İstanbul", "a-b", ",", "😀", "東京"]), max_size=9
+)
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -32,7 +34,9 @@ def test_a_text_does_not_differ_from_itself(text: str, unspaced: bool) -> None:
 
 
 @given(_WORDS, _WORDS)
-def test_what_is_not_marked_is_in_the_reference_in_order(words: list[str], others: list[str]) -> None:
+def test_what_is_not_marked_is_in_the_reference_in_order(
+    words: list[str], others: list[str]
+) -> None:
     text, reference = " ".join(words), " ".join(others)
     found = differences(text, reference, unspaced=False)
     left = iter(reference.replace(" ", ""))
