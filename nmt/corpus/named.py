@@ -25,6 +25,12 @@ _STEMS = {
 
 _MULTI30K = "bentrevett/multi30k"
 _TATOEBA = "sentence-transformers/parallel-sentences-tatoeba"
+_LOCAL_ONLY = {
+    "europarl": "the hub has all of it, without test sets: kind: huggingface, "
+    "path: Helsinki-NLP/europarl, and a config such as en-it",
+    "small-parallel-enja": "or get it: git clone https://github.com/odashi/small_parallel_enja",
+}
+"""Corpora that are not fetched, and where a user gets them."""
 _VERSION = 1
 
 
@@ -57,7 +63,8 @@ def open_named(settings: NamedSource, around: Surroundings) -> PairReader:
         if {source, target} != {"en", "de"}:
             raise UserError(
                 f"multi30k is on the hub in en and de, not in {source} and {target}",
-                mend=_root_advice(settings, around),
+                mend=f"{_root_advice(settings, around)}; all its languages are in "
+                "data/task1/raw of https://github.com/multi30k/dataset",
             )
         split = {"train": "train", "valid": "validation", "test": "test"}[settings.split]
         advice = _root_advice(settings, around)
@@ -83,7 +90,8 @@ def open_named(settings: NamedSource, around: Surroundings) -> PairReader:
 def find_named(settings: NamedSource, around: Surroundings) -> FilePairReader | None:
     """The files of a named corpus under its own ``root``, else under ``data_root``; or None.
 
-    Raises UserError if the corpus is there but not in these languages, or not this split.
+    Raises UserError if the corpus is there but not in these languages, or not this split, and for
+    one that is nowhere and cannot be fetched.
     """
     for root, own in ((settings.root, True), (around.data_root, False)):
         if root is None:
@@ -101,6 +109,11 @@ def find_named(settings: NamedSource, around: Surroundings) -> FilePairReader | 
                 return FilePairReader(*files)
         if folders:
             raise _lacking(settings, around.languages, folders)
+    if settings.kind in _LOCAL_ONLY:
+        raise UserError(
+            f"{settings.kind} is not on this machine, and is not fetched",
+            mend=f"{_root_advice(settings, around)}; {_LOCAL_ONLY[settings.kind]}",
+        )
     return None
 
 

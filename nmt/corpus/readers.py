@@ -12,9 +12,13 @@ from typing import Any
 from nmt.corpus.fingerprint import FileHashes
 from nmt.corpus.textfiles import iterate_file
 from nmt.errors import UserError
+from nmt.tokenization.detokenizing import Cut, Detokenizer
 
 Batch = tuple[list[str], list[str]]
 """Source and target side of some consecutive pairs."""
+
+_DETOKENIZING_VERSION = 1
+"""Raised when the same words give another text."""
 
 BATCH_PAIRS = 8192
 """Pairs read, cleaned and written at once."""
@@ -109,3 +113,31 @@ class TsvReader(PairReader):
             where=f"{self.path}:{count + position + 1}",
             mend="check source_column and target_column (counted from 1), or mend the line",
         )
+
+
+@dataclass(frozen=True)
+class DetokenizedReader(PairReader):
+    """Another reader's pairs, whose words were cut, as people write them."""
+
+    reader: PairReader
+    languages: tuple[str, str]
+    """Source and target language."""
+    cut: Cut
+    """How the words were cut."""
+
+    @property
+    def name(self) -> str:
+        return self.reader.name
+
+    def fingerprint(self, hashes: FileHashes) -> dict[str, Any]:
+        return {
+            "tokenized": self.reader.fingerprint(hashes),
+            "cut": self.cut,
+            "languages": self.languages,
+            "version": _DETOKENIZING_VERSION,
+        }
+
+    def batches(self) -> Iterator[Batch]:
+        source_text, target_text = (Detokenizer(language, self.cut) for language in self.languages)
+        for source, target in self.reader.batches():
+            yield list(map(source_text, source)), list(map(target_text, target))

@@ -15,7 +15,12 @@ class _SourceSettings(Settings):
     """How often a pair of this source is drawn in an epoch, relative to its number of pairs."""
 
 
-class FilesSource(_SourceSettings):
+class _TextSourceSettings(_SourceSettings):
+    tokenized: Literal["moses", "apart"] | None = None
+    """Words are cut, to be joined again: as Moses cuts, or hyphens and apostrophes apart too."""
+
+
+class FilesSource(_TextSourceSettings):
     """Two text files of equal length; line n of one is the translation of line n of the other."""
 
     kind: Literal["files"] = "files"
@@ -26,7 +31,7 @@ class FilesSource(_SourceSettings):
     """File in the target language, with as many lines."""
 
 
-class TsvSource(_SourceSettings):
+class TsvSource(_TextSourceSettings):
     """One tab-separated file."""
 
     kind: Literal["tsv"] = "tsv"
@@ -39,7 +44,7 @@ class TsvSource(_SourceSettings):
     """Number of the column that holds the target text, counted from 1."""
 
 
-class HuggingFaceSource(_SourceSettings):
+class HuggingFaceSource(_TextSourceSettings):
     """A data set read through the ``datasets`` library."""
 
     kind: Literal["huggingface"] = "huggingface"
@@ -58,10 +63,10 @@ class HuggingFaceSource(_SourceSettings):
     """Column with the target text; dots enter nested columns, ``{target}`` is the language code."""
 
 
-class NamedSource(_SourceSettings):
+class NamedSource(_TextSourceSettings):
     """A well-known corpus that knows how to get itself."""
 
-    kind: Literal["multi30k", "tatoeba", "libreoffice-help"]
+    kind: Literal["multi30k", "tatoeba", "libreoffice-help", "europarl", "small-parallel-enja"]
     """Name of the corpus."""
     split: Literal["train", "valid", "test"] = "train"
     """Split of the corpus."""

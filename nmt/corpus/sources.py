@@ -8,7 +8,7 @@ from pathlib import Path
 from nmt.corpus.huggingface import HuggingFaceReader
 from nmt.corpus.named import Surroundings, find_named, open_named
 from nmt.corpus.pocket import PocketReader
-from nmt.corpus.readers import FilePairReader, PairReader, TsvReader
+from nmt.corpus.readers import DetokenizedReader, FilePairReader, PairReader, TsvReader
 from nmt.corpus.settings import (
     CorpusSettings,
     FilesSource,
@@ -64,6 +64,13 @@ def find_problems(settings: CorpusSettings, around: Surroundings) -> list[UserEr
 
 def open_source(source: Source, around: Surroundings) -> PairReader:
     """The reader of one source; raises UserError if a file is missing or cannot be fetched."""
+    reader = _open_as_it_is(source, around)
+    if isinstance(source, PocketSource) or source.tokenized is None:
+        return reader
+    return DetokenizedReader(reader, around.languages, source.tokenized)
+
+
+def _open_as_it_is(source: Source, around: Surroundings) -> PairReader:
     match source:
         case FilesSource():
             return FilePairReader(*_find_all([source.source, source.target], around))

@@ -23,7 +23,9 @@ MARK_OF_GAP: Final = {
 }
 GAP_OF_MARK: Final = {mark: gap for gap, mark in MARK_OF_GAP.items()}
 
-_NO_SPACES: Final = r"\p{Han}\p{Hiragana}\p{Katakana}ー"
+_CJK: Final = r"\p{Han}\p{Hiragana}\p{Katakana}ー"
+_SOUTHEAST_ASIAN: Final = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_NO_SPACES: Final = _CJK + _SOUTHEAST_ASIAN
 _WORD: Final = rf"[[\p{{L}}\p{{M}}\p{{N}}\u00ad\u200c\u200d-]--[{_NO_SPACES}]]"
 _APOSTROPHES: Final = "'\u2019"
 _INSIDE: Final = rf"(?<=\p{{L}}\p{{M}}*)[{_APOSTROPHES}](?=\p{{L}})"
@@ -57,9 +59,12 @@ _NO_SPACE_BEFORE: Final = frozenset(",.;:?!%)]}…”’»›/،؛؟।॥。，
 _NO_SPACE_AFTER: Final = frozenset("([{¿¡„‚“‘«‹/$£¥#@（「『【《〈")
 _STRAIGHT_QUOTES: Final = frozenset("\"'")
 _CURLY_CLOSERS: Final = frozenset("“”")
-_CJK_EDGE: Final = rf"[{_NO_SPACES}\u3001-\u303f\uff01-\uff65]"
+_CJK_EDGE: Final = rf"[{_CJK}\u3001-\u303f\uff01-\uff65]"
 _STARTS_CJK: Final = regex.compile(_CJK_EDGE, regex.V1)
 _ENDS_CJK: Final = regex.compile(rf"{_CJK_EDGE}\p{{M}}*\Z", regex.V1)
+_STARTS_SOUTHEAST_ASIAN: Final = regex.compile(rf"[{_SOUTHEAST_ASIAN}]", regex.V1)
+_ENDS_SOUTHEAST_ASIAN: Final = regex.compile(rf"[{_SOUTHEAST_ASIAN}]\p{{M}}*\Z", regex.V1)
+_UNSPACED: Final = regex.compile(rf"[{_NO_SPACES}&&[\p{{L}}\p{{M}}\p{{N}}]]\p{{M}}*", regex.V1)
 _STARTS_LOWER: Final = regex.compile(r"\p{Ll}")
 _ADDRESS: Final = regex.compile(r"[/@]|^www\.")
 _STARTS_DIGIT: Final = regex.compile(r"\p{N}")
@@ -67,6 +72,11 @@ _HAS_LETTER: Final = regex.compile(r"\p{L}")
 _ENDS_IN_WORD: Final = regex.compile(rf"{_WORD}\Z", regex.V1)
 _CLITIC: Final = regex.compile(rf"[{_APOSTROPHES}]\p{{L}}")
 _ELIDED: Final = regex.compile(rf"\p{{L}}\p{{M}}*[{_APOSTROPHES}]\Z")
+
+
+def is_unspaced_character(token: str) -> bool:
+    """Whether a token is a single character of a script that has no blanks between words."""
+    return not token.isascii() and _UNSPACED.fullmatch(token) is not None
 
 
 class WordSplitter:
@@ -180,7 +190,11 @@ class _Gaps:
             return ""
         if token.isascii() and last.isascii():
             return " "
-        return "" if _STARTS_CJK.match(token) or _ENDS_CJK.search(last) else " "
+        if _STARTS_CJK.match(token) or _ENDS_CJK.search(last):
+            return ""
+        # A number or a foreign word does have spaces around it in these.
+        inside = _STARTS_SOUTHEAST_ASIAN.match(token) and _ENDS_SOUTHEAST_ASIAN.search(last)
+        return "" if inside else " "
 
     def advance(self, token: str, gap: str) -> None:
         """Go past the next token, which ``gap`` stands before."""

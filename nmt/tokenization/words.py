@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from nmt.corpus.languages import is_unspaced
 from nmt.errors import UserError
 from nmt.tokenization.moses import GAP_OF_MARK, WordSplitter
 from nmt.tokenization.protocol import NUM_CONTROL_IDS
@@ -15,10 +16,12 @@ from nmt.tokenization.settings import WordSettings
 from nmt.tokenization.storage import describe, save_files
 from nmt.tokenization.text import normalize_text
 from nmt.tokenization.truecasing import AS_IS_MARK, SentenceStarts, Truecaser
+from nmt.tokenization.unspaced import UnspacedSplitter
 
 KIND: Final = "words"
 _WORDS_FILE: Final = "words.txt"
 _SMALL_WORDS_FILE: Final = "truecase.txt"
+_UNSPACED_FILE: Final = "unspaced.model"
 
 # A word outside the vocabulary is spelled: the ids of its bytes in UTF-8, then that of the space,
 # which no word contains.
@@ -44,32 +47,47 @@ class WordTokenizer:
     """
 
     def __init__(
-        self, words: Sequence[str], small_words: Iterable[str] | None, language: str
+        self,
+        words: Sequence[str],
+        small_words: Iterable[str] | None,
+        language: str,
+        unspaced: bytes | None = None,
     ) -> None:
-        """Take the vocabulary by rank, and what the truecaser knows (none: no truecasing)."""
+        """Take the vocabulary by rank, and what the truecaser knows (none: no truecasing).
+
+        ``unspaced`` is the model by which a language without blanks is cut; without one, each
+        character of such text is a word.
+        """
         self.words = list(words)
         self.language = language
         self._small_words = None if small_words is None else sorted(small_words)
         self._truecaser = None if small_words is None else Truecaser(self._small_words or ())
         self._splitter = WordSplitter(language)
+        self._unspaced = None if unspaced is None else UnspacedSplitter(unspaced)
         self._id_of_word = {word: FIRST_WORD_ID + n for n, word in enumerate(self.words)}
         self._files = {_WORDS_FILE: _lines(self.words)}
         if self._small_words is not None:
             self._files[_SMALL_WORDS_FILE] = _lines(self._small_words)
+        if unspaced is not None:
+            self._files[_UNSPACED_FILE] = unspaced
         self._description = describe(KIND, {"language": language}, self._files)
 
     @classmethod
     def learn(cls, settings: WordSettings, lines: Iterable[str], language: str) -> WordTokenizer:
-        """Learn the vocabulary, most frequent words first, and the truecaser; reads lines once.
+        """Learn the vocabulary, most frequent words first, and the truecaser.
 
-        Where most sentences begin with a small letter, the text is not cased, and nothing is
-        truecased. Raises UserError if there is no text.
+        Goes through the lines once, but twice more in a language without blanks, whose words are
+        learned first. Where most sentences begin with a small letter, the text is not cased, and
+        nothing is truecased. Raises UserError if there is no text.
         """
         splitter = WordSplitter(language)
+        unspaced = None
+        if is_unspaced(language):
+            unspaced = UnspacedSplitter.learn(lines, splitter)
         first_words: Counter[tuple[str, str]] = Counter()
         other_words: Counter[tuple[str, str]] = Counter()
         for line in lines:
-            tokens = splitter.split(_escape(normalize_text(line)))
+            tokens = _split(splitter, unspaced, line)
             starts = SentenceStarts()
             for mark, (_, token) in zip(splitter.mark(tokens), tokens, strict=True):
                 counts = first_words if starts.begins(token) else other_words
@@ -91,7 +109,12 @@ class WordTokenizer:
         ranked = sorted(vocabulary, key=lambda word: (-vocabulary[word], word))
         if settings.vocabulary_size is not None:
             ranked = ranked[: max(0, settings.vocabulary_size - FIRST_WORD_ID)]
-        return cls(ranked, truecaser.small_words if truecaser else None, language)
+        return cls(
+            ranked,
+            truecaser.small_words if truecaser else None,
+            language,
+            unspaced.model if unspaced else None,
+        )
 
     @classmethod
     def from_files(
@@ -103,18 +126,23 @@ class WordTokenizer:
             _from_lines(files[_WORDS_FILE]),
             None if small_words is None else _from_lines(small_words),
             description["language"],
+            files.get(_UNSPACED_FILE),
         )
 
     def save(self, folder: Path) -> None:
-        """Write ``tokenizer.json``, ``words.txt`` and, with a truecaser, ``truecase.txt``."""
+        """Write ``tokenizer.json``, ``words.txt``, and ``truecase.txt`` and ``unspaced.model``.
+
+        The latter two only with a truecaser, and for a language without blanks.
+        """
         save_files(folder, self._description, self._files)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.words, self._small_words, self.language)
+        unspaced = None if self._unspaced is None else self._unspaced.model
+        return type(self), (self.words, self._small_words, self.language, unspaced)
 
     def tokenize(self, line: str) -> list[str]:
         """The words of a line, truecased; marked where the text departs from the conventions."""
-        tokens = self._splitter.split(_escape(normalize_text(line)))
+        tokens = _split(self._splitter, self._unspaced, line)
         marks = self._splitter.mark(tokens)
         if self._truecaser is None:
             return [mark + token for mark, (_, token) in zip(marks, tokens, strict=True)]
@@ -196,6 +224,14 @@ class WordTokenizer:
                 spelling.append(number - _FIRST_BYTE_ID)
         end_spelling()
         return tokens
+
+
+def _split(
+    splitter: WordSplitter, unspaced: UnspacedSplitter | None, line: str
+) -> list[tuple[str, str]]:
+    """The words of a line, each with the gap before it."""
+    tokens = splitter.split(_escape(normalize_text(line)))
+    return tokens if unspaced is None else unspaced.split(tokens)
 
 
 def _escape(text: str) -> str:

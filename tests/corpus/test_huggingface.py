@@ -57,6 +57,20 @@ def test_parquet_with_flat_and_dotted_columns(around: Surroundings, tmp_path: Pa
     assert read(around, path="data.parquet", split="test", **columns) == PAIRS
 
 
+def test_folders_as_the_hub_converts_data_sets(around: Surroundings, tmp_path: Path) -> None:
+    """CONFIG/SPLIT/0000.parquet, as on the branch refs/convert/parquet."""
+    import datasets
+
+    rows = [{"translation": {"de": target, "en": source}} for source, target in PAIRS]
+    for split, part in (("train", rows[1:]), ("validation", rows[:1]), ("test", rows[2:])):
+        folder = tmp_path / "converted" / "de-en" / split
+        folder.mkdir(parents=True)
+        datasets.Dataset.from_list(part).to_parquet(folder / "0000.parquet")
+    assert read(around, path="converted", split="train") == PAIRS[1:]
+    assert read(around, path="converted", split="validation") == PAIRS[:1]
+    assert read(around, path="converted", split="test") == PAIRS[2:]
+
+
 def test_folders(around: Surroundings, tmp_path: Path) -> None:
     import datasets
 

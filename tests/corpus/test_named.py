@@ -195,3 +195,23 @@ def test_the_whole_corpus_is_that_of_its_description(shared_data: Path, tmp_path
     extra = (folder / "heldout_extra.tsv").read_text(encoding="utf-8").split("\n")[:-1]
     published.update(tuple(line.split("\t")) for line in extra)
     assert pairs == published
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "languages"),
+    [
+        ("europarl", "europarl_it_en", "it-en"),
+        ("small-parallel-enja", "small_parallel_enja", "en-ja"),
+    ],
+)
+def test_what_is_not_fetched_is_missed_at_once(
+    kind: str, folder: str, languages: str, tmp_path: Path
+) -> None:
+    """Before any work starts, where other corpora would be fetched later."""
+    with pytest.raises(UserError, match="is not on this machine") as caught:
+        found(tmp_path, tmp_path, languages, kind=kind, split="valid")
+    assert "--data" in str(caught.value)
+    source, target = languages.split("-")
+    touch(tmp_path / folder, f"dev.{source}", f"dev.{target}.gz")
+    files = found(tmp_path, tmp_path, languages, kind=kind, split="valid")
+    assert files == (tmp_path / folder / f"dev.{source}", tmp_path / folder / f"dev.{target}.gz")

@@ -54,6 +54,20 @@ def rows(corpus: PreparedCorpus) -> list[tuple[str, str, int]]:
     return list(zip(train.source, train.target, train.origins.tolist(), strict=True))
 
 
+def test_words_that_were_cut_are_joined_in_every_set(work: Workplace) -> None:
+    cut = ("I can 't , John 's .", "Das ist so , sagt er .")
+    whole = ("I can't, John's.", "Das ist so, sagt er.")
+    sources = [work.write(name, cut) for name in ("train", "valid", "test")]
+    raw = work.prepare(train=sources[:1], valid=sources[1], test={"t": sources[2]})
+    assert rows(raw) == [(*cut, 0)]
+    joined = [source | {"tokenized": "apart"} for source in sources]
+    corpus = work.prepare(train=joined[:1], valid=joined[1], test={"t": joined[2]})
+    assert rows(corpus) == [(*whole, 0)]
+    for pairs in (corpus.valid, corpus.test["t"]):
+        assert (pairs.source[0], pairs.target[0]) == whole
+    assert work.folders()[0] != work.folders()[1]
+
+
 def test_several_sources_are_mixed_cleaned_and_counted(work: Workplace) -> None:
     first = work.write("first", ("one", "eins"), ("same", "same"), ("two", "zwei"), ("", "leer"))
     second = work.write("second", ("two", "zwei"), ("three", "drei"), ("two", "deux"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import product
 
 import pytest
@@ -22,6 +23,8 @@ SETTINGS: dict[str, TokenizerSettings] = {
     "words-en": WordSettings(),
     "words-fr": WordSettings(),
     "words-de": WordSettings(),
+    "words-ja": WordSettings(),
+    "words-th": WordSettings(),
 }
 SUBWORDS = ["unigram", "bpe", "byte-bpe", "wordpiece"]
 SAMPLED = ["unigram", "bpe", "byte-bpe"]
@@ -38,9 +41,21 @@ def small_text() -> list[str]:
     ]
 
 
+def unspaced_text(language: str) -> list[str]:
+    """Random words, joined to sentences of a language without blanks between words."""
+    words = {
+        "ja": "猫は 犬は トムは 庭で 公園で 学校へ 水を 飲む 遊んでいる 行きます 昨日 大きい 本を",
+        "th": "แมว หมา ครู แม่ พ่อ ชอบ กิน เห็น ซื้อ วาด ปลา น้ำ เด็ก บ้าน ดอกไม้ ขนม",
+    }[language].split()
+    draw = random.Random(1)
+    sentences = [draw.choices(words, k=draw.randint(2, 6)) for _ in range(200)]
+    end = {"ja": "。", "th": " ค่ะ"}[language]
+    return ["".join(sentence) + draw.choice(["", " 2", end]) for sentence in sentences]
+
+
 def learn(kind: str) -> TokenizerPair:
     """A pair of tokenizers of one kind, from the small text."""
-    text = small_text()
+    text = unspaced_text(kind[-2:]) if kind in ("words-ja", "words-th") else small_text()
     language = kind.removeprefix("words-") if kind.startswith("words") else "en"
     return learn_tokenizers(
         SETTINGS[kind],
