@@ -147,11 +147,20 @@ def _attention(
         from_pieces = _membership(source_words[s : s + len(part.source)], len(words_of_source))
         to_pieces = _membership(target_words[t : t + len(part.target)], len(words_of_target))
         pieces = np.array(part.attention).reshape(len(part.target), len(part.source))
-        sums_TS += to_pieces.T @ np.nan_to_num(pieces) @ from_pieces
+        sums_TS += to_pieces.T @ np.clip(np.nan_to_num(pieces), 0, 1) @ from_pieces
         num_pieces_T += to_pieces.sum(axis=0)
         s, t = s + len(part.source), t + len(part.target)
     weights_TS = np.clip(sums_TS / num_pieces_T[:, None], 0, 1)
     return AttentionLinks(words_of_source, words_of_target, weights_TS)
+
+
+def _membership(word_of_piece: Sequence[int | None], num_words: int) -> NDArray[np.float64]:
+    """[P, W] 1 where the piece is in the word."""
+    matrix_PW = np.zeros((len(word_of_piece), num_words))
+    for piece, word in enumerate(word_of_piece):
+        if word is not None:
+            matrix_PW[piece, word] = 1
+    return matrix_PW
 
 
 def _words(pieces: Sequence[str], text: str, unspaced: bool) -> tuple[list[Span], list[int | None]]:
