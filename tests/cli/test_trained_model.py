@@ -55,6 +55,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("taught")
     overrides = [f"systems.small.{setting}" for setting in SETTINGS]
     overrides.append(f"systems.phrases={PHRASE_BASED}")
+    overrides.append("systems.words={kind: word-by-word}")
     overrides.append("systems.recurrent={kind: recurrent, preset: tiny}")
     overrides += [f"systems.recurrent.{setting}" for setting in SETTINGS]
     overrides.append("systems.recurrent.training.learning_rate=2e-2")
@@ -65,7 +66,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder
 
 
-@pytest.fixture(scope="module", params=["small", "recurrent", "phrases"])
+@pytest.fixture(scope="module", params=["small", "recurrent", "phrases", "words"])
 def model(models: Path, request: pytest.FixtureRequest) -> Path:
     """The model folder of each."""
     return models / str(request.param)
