@@ -46,6 +46,8 @@ def _compile(printf: str) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
     return regex.compile(one, regex.VERBOSE), regex.compile(unit, regex.VERBOSE)
 
 
+# No placeholder is without one of these.
+_HINT = regex.compile(r"[%{$&@]|://|www\.|mailto:", regex.IGNORECASE)
 _NAME = "placeholder"
 _PROSE = _compile(_PROSE_PRINTF)
 _PRINTF = _compile(_STRICT_PRINTF)
@@ -58,6 +60,8 @@ def find_placeholders(text: str, *, printf: bool = False) -> list[str]:
         text: any text.
         printf: whether every ``%`` begins a conversion, as in a string that printf is given.
     """
+    if not _HINT.search(text):
+        return []
     pattern = (_PRINTF if printf else _PROSE)[0]
     return [match[0] for match in pattern.finditer(text)]
 
@@ -70,7 +74,7 @@ def count_placeholders(text: str, *, printf: bool = False) -> Counter[str]:
 def drop_placeholders(text: str, *, printf: bool = False) -> str:
     """The text without anything that looks like a placeholder."""
     pattern = (_PRINTF if printf else _PROSE)[0]
-    while pattern.search(text):  # what comes together may be another
+    while _HINT.search(text) and pattern.search(text):  # what comes together may be another
         text = pattern.sub(" ", text)
     return text
 
@@ -81,7 +85,7 @@ def placeholders_as_codes(content: Content, *, printf: bool = False) -> Content:
 
     def parts() -> Iterator[str | Code]:
         for part in content:
-            if isinstance(part, Code):
+            if isinstance(part, Code) or not _HINT.search(part):
                 yield part
                 continue
             last = 0

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
 import regex
 
 from nmt.documents.content import Code, Content, Role
@@ -219,22 +220,23 @@ class _Placing:
     def _place_points(self, parent: _Node, points: Sequence[_Node], taken: Sequence[Span]) -> None:
         """Each where the fewest links cross it, in proportion among equals."""
         low, high = parent.target
-        within = {gap for begin, end in taken for gap in range(begin + 1, end)}
-        gaps = [gap for gap in range(low, high + 1) if gap not in within]
+        allowed = np.ones(high - low + 1, bool)
+        for begin, end in taken:
+            allowed[begin + 1 - low : max(end - low, begin + 1 - low)] = False
+        gaps = np.flatnonzero(allowed) + low
+        num_links = np.array(self.num_links, np.int64)
+        before = np.zeros(self.num_target, np.int64)  # links of the source before a point
+        done = 0
         for point in points:
             place = point.source[0]
-            before = [0] * (self.num_target + 1)
-            for targets in self.targets_of[:place]:
-                for target in targets:
-                    before[target] += 1
+            for targets in self.targets_of[done:place]:
+                np.add.at(before, targets, 1)
+            done = max(done, place)
             # Crossing a gap: links from before the place to after the gap, and the other way.
-            crossing = sum(before)
-            costs = [crossing]
-            for target in range(self.num_target):
-                crossing += self.num_links[target] - 2 * before[target]
-                costs.append(crossing)
-            wanted = self._in_proportion(parent, place)
-            gap = min(gaps, key=lambda gap: (costs[gap], abs(gap - wanted)))
+            costs = np.concatenate([[0], np.cumsum(num_links - 2 * before)])[gaps]
+            # Less than 1 for the distance: it decides among equals only.
+            distances = np.abs(gaps - self._in_proportion(parent, place))
+            gap = int(gaps[np.argmin(costs + distances / (self.num_target + 2))])
             point.target = (gap, gap)
 
     def _in_proportion(self, parent: _Node, place: float) -> float:

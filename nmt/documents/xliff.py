@@ -124,7 +124,8 @@ class XliffDocument(Document):
             yield _with_state(text, target.start, self._state)
         if target.is_empty_tag:
             end = target.start.end
-            begin = end - len(regex.search(r"\s*/>\Z", text[target.start.begin : end])[0])
+            tag = text[target.start.begin : end].removesuffix("/>").rstrip()
+            begin = target.start.begin + len(tag)
             yield Patch(begin, end, f">{written}</{target.start.name}>")
         else:
             yield Patch(target.start.end, target.end.begin, written)

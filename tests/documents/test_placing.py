@@ -152,12 +152,13 @@ def test_tags_within_a_word_that_was_copied() -> None:
 
 def test_variables_get_the_spaces_that_they_had() -> None:
     name = Code("{name}", visible=True)
-    for content, target, expected in [
+    cases: list[tuple[Content, str, str]] = [
         (("Hello ", name, ", welcome"), "Hallo, willkommen", "Hallo {name}, willkommen"),
         ((name, " is here"), "ist da", "{name} ist da"),
         (("x ", *bold(name), "!"), "X!", "X <b>{name}</b>!"),
         (("你好", name, "欢迎"), "你好 欢迎", "你好{name}欢迎"),
-    ]:
+    ]
+    for content, target, expected in cases:
         assert written(place(content, target, [])) == expected
 
 

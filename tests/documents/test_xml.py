@@ -145,7 +145,7 @@ def test_targets_are_what_another_reader_reads() -> None:
     done = translated(xliff(XLIFF_12), Saying(said)).data.decode("utf-8")
     units = tree(done).findall(".//a:trans-unit", NAMESPACES)
     targets = [unit.find("a:target", NAMESPACES) for unit in units]
-    texts = ["".join(one.itertext()) for one in targets if one is not None]
+    texts = ["".join(map(str, one.itertext())) for one in targets if one is not None]
     assert texts.count(said) == 3
     assert len(tree(done).findall(".//a:source", NAMESPACES)) == XLIFF_12.count("<source>")
 
