@@ -82,7 +82,7 @@ class Deriver:
             chosen = self.draw.weighted(self._weighted)
             self.nominals.reserved = 0
             self.nominals.names_used.clear()
-            self.clauses.said_when = False
+            self.clauses.adverbials.said_when = False
             self._open.clear()
             try:
                 slots = self._slots(chosen, self.draw.one(chosen.tenses), self.max_depth)
@@ -117,7 +117,7 @@ class Deriver:
     ) -> Slot:  # fmt: skip
         makers: dict[str, Callable[[Any], Slot]] = {
             "adverb": self._adverb_slot, "choice": lambda c: TextSlot(tuple(self.draw.one(c))),
-            "clock": lambda _: self._adverbial_slot(self.clauses.clock_time()),
+            "clock": lambda _: self._adverbial_slot(self.clauses.adverbials.clock_time()),
             "duration": self._duration, "day": lambda _: self._day(),
             "date": lambda of: self._date(slots[of]), "number": self._number, "place": self._place,
             "vocative": self._vocative,
@@ -191,10 +191,10 @@ class Deriver:
     # Other slots
 
     def _adverb_slot(self, tag: str) -> Slot:
-        adverb = self.clauses.adverb(tag)
+        adverb = self.clauses.adverbials.adverb(tag)
         while adverb.tags & {"season", "mid-only"}:
-            adverb = self.clauses.adverb(tag)
-        self.clauses.said_when |= adverb.kind == "time"
+            adverb = self.clauses.adverbials.adverb(tag)
+        self.clauses.adverbials.said_when |= adverb.kind == "time"
         text = f"{adverb.english} ," if "comma" in adverb.tags else adverb.english
         return TextSlot((text, adverb.german, " ".join(sorted(adverb.tags))))
 
@@ -204,7 +204,7 @@ class Deriver:
         )
 
     def _duration(self, how: str) -> Slot:
-        self.clauses.said_when = True
+        self.clauses.adverbials.said_when = True
         number = 2 + self.draw.random.randrange(11)
         units = [("days", "Tagen"), ("weeks", "Wochen"), ("months", "Monaten"), ("years", "Jahren")]
         if how == "since":
@@ -217,7 +217,7 @@ class Deriver:
 
     def _day(self) -> Slot:
         """On Monday; on 3 May; in March."""
-        self.clauses.said_when = True
+        self.clauses.adverbials.said_when = True
         kind = self.draw.random.randrange(3)
         month = self.draw.one(numbers.MONTHS)
         if kind == 0:

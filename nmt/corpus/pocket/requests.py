@@ -156,7 +156,7 @@ class ClauseRequests:
         if kind == "comparative":
             much = ("", "")
             if not clause.negated and self.draw.chance(0.35):
-                adverb = self.clauses.adverb("more")
+                adverb = self.clauses.adverbials.adverb("more")
                 much = (f"{adverb.english} ", f"{adverb.german} ")
             return Adverbial(
                 f"{much[0]}{adjective.english} than {other.english('subject')}",

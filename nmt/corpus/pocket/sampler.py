@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
+from nmt.corpus.pocket.adverbials import PAST, TOLD, AdverbialSampler
 from nmt.corpus.pocket.choosing import (
     ClauseSpec,
     NothingFitsError,
@@ -15,7 +16,7 @@ from nmt.corpus.pocket.choosing import (
     same,
 )
 from nmt.corpus.pocket.clauses import Adverbial, Clause, Modal
-from nmt.corpus.pocket.lexicon import Adjective, Adverb, Lexicon, Noun, Role, Verb
+from nmt.corpus.pocket.lexicon import Adjective, Lexicon, Noun, Role, Verb
 from nmt.corpus.pocket.nominals import (
     MANY,
     PERSONAL,
@@ -24,28 +25,14 @@ from nmt.corpus.pocket.nominals import (
     is_generic,
     is_reserved,
 )
-from nmt.corpus.pocket.numbers import clock
 from nmt.corpus.pocket.phrases import Determiner, Gap, Nominal, NounPhrase, Pronoun
-from nmt.corpus.pocket.places import place_english, place_german
 
 _TENSES: Final = (
     (3.0, "present"), (2.5, "progressive"), (6.0, "past"), (2.0, "perfect"), (1.5, "future"),
     (3.5, "modal"), (1.0, "past-modal"),
 )  # fmt: skip
-_TIME_TAG: Final = {
-    "past": "past", "progressive": "progressive", "future": "future", "modal": "modal",
-    "present": "habit",
-}  # fmt: skip
 _GRAMMATICAL: Final = {"plain": "present", "state": "present"}
 """Tenses that differ from others only in the adverbs that they ask for."""
-_TOLD: Final = frozenset({"narrative", "was-doing", "pluperfect"})
-_PAST: Final = frozenset({"past", "perfect", "unreal-past", "conditional-perfect"})
-_UNINTENDED: Final = frozenset({"accident", "chance", "sudden"})
-"""Manners of what one does not mean to do."""
-_INDOORS: Final = frozenset({
-    "kitchen", "room", "home", "study", "workplace_in", "bathroom", "workshop_like", "office",
-})  # fmt: skip
-"""Groups of places; verbs that have them are done upstairs, those that have not outside."""
 _KNOWN: Final = frozenset({"the", "this", "possessive"})
 """Determiners of what can be the most of its kind."""
 _RELATIVE_TENSES: Final = {
@@ -75,18 +62,12 @@ class ClauseSampler:
         self._musts = [m for m in self._modals if m.english in ("must", "have to", "should")]
         self._duties = [m for m in self._modals if m.english not in (*wishes, "could")]
         self._relative_modals = [m for m in self._modals if m.english in ("can", "must", "want to")]
-        self._adverbs: dict[str, list[Adverb]] = {}
-        for adverb in lexicon.adverbs:
-            for tag in (adverb.kind, *(f"{adverb.kind} {tag}" for tag in sorted(adverb.tags))):
-                self._adverbs.setdefault(tag, []).append(adverb)
-        self._far = {adverb.english for adverb in lexicon.adverbs if "far" in adverb.tags}
+        self.adverbials = AdverbialSampler(lexicon, draw, self.nominals)
         plain = [verb for verb in lexicon.verbs if not verb.clauses]
         self._verbs: dict[str, list[Verb]] = {"": plain}
         for verb in lexicon.verbs:
             for kind in verb.clauses:
                 self._verbs.setdefault(kind, []).append(verb)
-        self.said_when = False
-        """Whether the sentence says already when; to be set False before the next."""
         self.last_adjective: Adjective | None = None
         """The adjective of the last predicate."""
 
@@ -128,10 +109,6 @@ class ClauseSampler:
                     found.setdefault(noun, []).append((verb, index))
         return found
 
-    def adverb(self, tag: str) -> Adverb:
-        """An adverb of a kind, such as ``time past``."""
-        return self.draw.one(self._adverbs[tag])
-
     def adjective_predicate(
         self, subject: Nominal, degree: str, among: Collection[str] = (), *, plain: bool = False
     ) -> Adverbial:
@@ -160,7 +137,7 @@ class ClauseSampler:
         if degree == "superlative":
             return Adverbial(f"the {english}", f"am {german}en", "predicate")
         if degree == "positive" and adjective.comparable and not plain and self.draw.chance(0.35):
-            adverb = self.adverb("degree")
+            adverb = self.adverbials.adverb("degree")
             english, german = f"{adverb.english} {english}", f"{adverb.german} {german}"
         return Adverbial(english, german, "predicate")
 
@@ -211,7 +188,7 @@ class ClauseSampler:
             clause.subject = clause.complements[0][1]
             clause.complements[0] = (replace(clause.complements[0][0]), clause.subject)
         self._negate(clause, spec)
-        clause.adverbials = [*spec.extra, *self._adverbials(clause, spec)]
+        clause.adverbials = [*spec.extra, *self.adverbials.of(clause, spec)]
         clause.tense = _GRAMMATICAL.get(tense, tense)
         if spec.depth > 0:
             self._put_relative(clause, spec.depth)
@@ -290,80 +267,6 @@ class ClauseSampler:
                 nominal.determiner = Determiner(kind)
                 clause.kein = True
 
-    def _adverbials(self, clause: Clause, spec: ClauseSpec) -> list[Adverbial]:
-        draw, verb = self.draw, clause.verb
-        found: list[Adverbial] = []
-        stative = "stative" in verb.flags
-        tense = clause.tense
-
-        def add(adverb: Adverb) -> None:
-            if all(adverb.german != other.german for other in found):
-                found.append(Adverbial(adverb.english, adverb.german, adverb.kind))
-
-        is_everyday = "daily" in verb.flags
-        is_far = spec.far
-        times = "time" in spec.adverbs and not self.said_when and not stative
-        if tense == "present" and not stative and not clause.negated and not spec.passive:
-            if times and "season" in verb.flags and draw.chance(0.75):
-                add(self.adverb("time season"))
-            elif "often" in spec.adverbs and draw.chance(0.55):
-                add(self.adverb("often habit"))
-            elif times:
-                add(self._time("habit", is_everyday, clause))
-        elif times and tense in _TIME_TAG and draw.chance(0.4):
-            if verb.at_clock and tense in ("past", "future") and draw.chance(0.6):
-                found.append(self.clock_time())
-            else:
-                add(self._time(_TIME_TAG[tense], is_everyday, clause))
-        if any(adverbial.kind == "time" for adverbial in found):
-            self.said_when = True
-            is_far |= found[-1].english in self._far
-        if (
-            "aspect" in spec.adverbs
-            and not clause.negated
-            and tense == "perfect"
-            and not {"once", "noimp"} <= verb.flags
-            and draw.chance(0.55)
-        ):
-            add(self.adverb("aspect perfect"))
-        may_doubt = tense == "future" and not clause.negated
-        if "sentence" in spec.adverbs and may_doubt and draw.chance(0.25):
-            add(self.adverb("sentence mid"))
-        may_say_how = verb.manner and not clause.negated and not is_far
-        may_say_how = may_say_how and all(adverbial.kind != "aspect" for adverbial in found)
-        if tense in ("future", "modal") and any(a.kind == "time" for a in found):
-            may_say_how = False
-        if verb.manner in _UNINTENDED and tense not in _PAST | _TOLD:
-            may_say_how = False
-        if "manner" in spec.adverbs and may_say_how and draw.chance(0.35):
-            tag = f"manner {verb.manner}"
-            if tag in self._adverbs and not any(a.kind == "often" for a in found):
-                add(self.adverb(tag))
-        if "place" in spec.adverbs and verb.places and not stative and draw.chance(0.35):
-            if draw.chance(0.3):
-                indoor = set(verb.places) & _INDOORS
-                add(self.adverb("place indoor" if indoor else "place outdoor"))
-                return found
-            place = self.nominals.place("+".join(verb.places), "@")
-            found.append(Adverbial(place_english("@", place), place_german("@", place)[0], "place"))
-        return found
-
-    def _time(self, tag: str, is_everyday: bool, clause: Clause) -> Adverb:
-        """An adverb of time; for everyday verbs none far away, and nothing is not at once."""
-        while True:
-            tags = (adverb := self.adverb(f"time {tag}")).tags
-            if not (is_everyday and "far" in tags) and not (clause.negated and "mid-only" in tags):
-                return adverb
-
-    def clock_time(self) -> Adverbial:
-        """At half past seven."""
-        minute = 5 * self.draw.random.randrange(12)
-        hour = 1 + self.draw.random.randrange(12)
-        if minute in (20, 25, 35, 40):
-            minute = 30
-        english, german = clock(hour, minute)
-        return Adverbial(f"at {english}", f"um {german}", "time")
-
     # Relative clauses
 
     def _put_relative(self, clause: Clause, depth: int) -> None:
@@ -387,9 +290,9 @@ class ClauseSampler:
         for _ in range(6):
             verb, index = self.draw.one(options)
             stative = "stative" in verb.flags
-            if outer.tense in _TOLD:
+            if outer.tense in TOLD:
                 tense = "narrative"
-            elif outer.tense in _PAST:
+            elif outer.tense in PAST:
                 tense = "past"
             elif stative:
                 tense = self.draw.one(("plain", "plain", "past"))
