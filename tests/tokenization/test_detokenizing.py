@@ -25,10 +25,10 @@ def num_different(texts: list[str], others: list[str]) -> int:
 
 def test_fewer_errors_than_moses_on_what_moses_cut(shared_data: Path) -> None:
     ours = theirs = 0
-    for path in ("multi30k/test2016.en", "multi30k/test2016.de", "multi30k/test2016.fr",
-                 "tatoeba_en_fr/test.en"):  # fmt: skip
+    for path in ("wmt_newstest/newstest2014-deen.en", "wmt_newstest/newstest2014-deen.de",
+                 "multi30k/test2016.fr"):  # fmt: skip
         language = path[-2:]
-        lines = lines_of(shared_data / path, 1000)
+        lines = lines_of(shared_data / path, 500)
         tokenizer, moses = MosesTokenizer(language), MosesDetokenizer(language)
         words = [tokenizer.tokenize(line, aggressive_dash_splits=True) for line in lines]
         text = Detokenizer(language, "moses")
