@@ -81,7 +81,7 @@ def test_segments_attend_to_themselves_only() -> None:
     two: dict[str, Any] = {"source": ["b"], "target": ["y"], "attention": [[0.8]]}
     found = _read([one, two], "a b", "x y")
     assert isinstance(found, AttentionLinks)
-    np.testing.assert_allclose(found.weights_TS, [[1, 0], [0, 0.8]])
+    np.testing.assert_allclose(found.weights_TS, np.diag([1, 0.8]))
 
 
 def test_without_spaces_pieces_stay_apart() -> None:
