@@ -15,7 +15,7 @@ from nmt.files import write_json
 from nmt.machine import available_cores, cores_in_words, describe_machine
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.recipe import Recipe, WordByWordSettings
-from nmt.stages import Meter, run_stage
+from nmt.stages import Meter, largest_memory, run_stage
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.text import Words, encode_pairs
 from nmt.statistical.word_by_word.system import LANGUAGE_MODEL, TOKENIZER, WORD_TABLE
@@ -109,6 +109,7 @@ def train_word_by_word(
             "recipe": recipe.model_dump(mode="json"),
             "seconds": round(sum(cost.seconds for cost in costs.values()), 1),
             "cpu_seconds": round(sum(cost.cpu_seconds for cost in costs.values()), 1),
+            "peak_memory_bytes": largest_memory(costs.values()),
             "compile_seconds": round(sum(cost.compile_seconds for cost in costs.values()), 1),
             "stages": {stage: cost.model_dump() for stage, cost in costs.items()},
             **describe_machine(cores_in_words(), "numba"),
