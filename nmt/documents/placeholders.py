@@ -34,14 +34,15 @@ _OTHERS = r"""
 """
 # What is written together with a placeholder, as in "%s/%s", "v{version}" and "%dpx".
 _GLUED = r"[A-Za-z\d$\#@=_/:.~+-]"
+_AFTER = r"[A-Za-z\d$%\#@=_/:.~+-]"
 
 
 def _compile(printf: str) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
     one = rf"(?:{_OTHERS}|{printf})"
     # Named groups are of the whole pattern, so a second copy of it takes the first one's by name.
     unit = (
-        rf"(?(DEFINE)(?<one>{one})){_GLUED}{{0,40}}?(?&one)(?:{_GLUED}{{0,40}}?(?&one))*+"
-        rf"(?:{_GLUED}{{0,40}}[A-Za-z\d/=])?"
+        rf"(?(DEFINE)(?<one>{one})){_GLUED}{{0,40}}?(?&one)(?:{_AFTER}{{0,40}}?(?&one))*+"
+        rf"(?:{_AFTER}{{0,40}}[A-Za-z\d/=])?"
     )
     return regex.compile(one, regex.VERBOSE), regex.compile(unit, regex.VERBOSE)
 

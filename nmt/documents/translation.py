@@ -171,7 +171,11 @@ class _Work:
                 )
             source_begin += len(sentence)
             target = joined
-        if target.split() == plain.text.split() and not job.without_placeholders:
+        left_alone = all(
+            one.text.split() == sentence.split()
+            for sentence, one in zip(sentences, translations, strict=True)
+        )
+        if left_alone and not job.without_placeholders:
             return job.content
         return merge([plain.lead, *place_codes(plain, target, links), plain.trail])
 

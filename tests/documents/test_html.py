@@ -57,7 +57,8 @@ def test_texts_and_attributes_are_translated_and_nothing_else() -> None:
 
 
 def test_what_the_system_leaves_comes_back_byte_for_byte() -> None:
-    assert unchanged(page(PAGE)) == PAGE.encode("utf-8")
+    for text in (PAGE, "<p>一句话。第二句。</p>", "<p>One.&nbsp; Two.</p>"):
+        assert unchanged(page(text)) == text.encode("utf-8")
 
 
 def tags_of(tree: LexborHTMLParser) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,6 +109,9 @@ def bold(*parts: str | Code) -> Content:
     return (Code("<b>", Role.OPEN, "b"), *parts, _close("b"))
 
 
+NAME = Code("{name}", visible=True)
+
+
 def written(content: Content) -> str:
     return "".join(part if isinstance(part, str) else part.raw for part in content)
 
@@ -150,16 +154,19 @@ def test_tags_within_a_word_that_was_copied() -> None:
     assert written(placed) == "Nass ist H<sub>2</s>O"
 
 
-def test_variables_get_the_spaces_that_they_had() -> None:
-    name = Code("{name}", visible=True)
-    cases: list[tuple[Content, str, str]] = [
-        (("Hello ", name, ", welcome"), "Hallo, willkommen", "Hallo {name}, willkommen"),
-        ((name, " is here"), "ist da", "{name} ist da"),
-        (("x ", *bold(name), "!"), "X!", "X <b>{name}</b>!"),
-        (("你好", name, "欢迎"), "你好 欢迎", "你好{name}欢迎"),
-    ]
-    for content, target, expected in cases:
-        assert written(place(content, target, [])) == expected
+@pytest.mark.parametrize(
+    ("content", "target", "expected"),
+    [
+        (("Hello ", NAME, ", welcome"), "Hallo, willkommen", "Hallo {name}, willkommen"),
+        ((NAME, " is here"), "ist da", "{name} ist da"),
+        (("x ", *bold(NAME), "!"), "X!", "X <b>{name}</b>!"),
+        (("你好", NAME, "欢迎"), "你好 欢迎", "你好{name}欢迎"),
+    ],
+)
+def test_variables_get_the_spaces_that_they_had(
+    content: Content, target: str, expected: str
+) -> None:
+    assert written(place(content, target, [])) == expected
 
 
 def test_deep_nesting_and_many_codes_take_no_deep_stack() -> None:

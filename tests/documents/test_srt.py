@@ -49,8 +49,9 @@ def test_only_words_change(line_end: str, mark: str) -> None:
     assert unchanged(read(text)) == text.encode("utf-8")
 
 
-def test_sixteen_bits() -> None:
-    data = SUBTITLES.encode("utf-16")
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_wide_encodings(encoding: str) -> None:
+    data = SUBTITLES.encode(encoding)
     assert unchanged(SrtDocument(data, "x")) == data
 
 
