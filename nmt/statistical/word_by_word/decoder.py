@@ -29,7 +29,7 @@ def make_decoder(
     limits = PhraseSearchSettings(
         stack_size=settings.beam,
         pop_limit=2 * settings.beam,
-        beam_threshold=3.0,  # on Multi30k it loses nothing, and saves a third of the time
+        beam_threshold=3.0,  # Multi30k: 0.03 BLEU less, in two thirds of the time
         distortion_limit=0,
         max_options=max(1, int(np.diff(table.arrays.entry_offsets).max(initial=1))),
         max_phrase_words=1,
