@@ -84,21 +84,20 @@ def placeholders_as_codes(content: Content, *, printf: bool = False) -> Content:
     """The content with its placeholders, and what is written together with them, as codes."""
     pattern = (_PRINTF if printf else _PROSE)[1]
 
-    def parts() -> Iterator[str | Code]:
-        for part in content:
-            if isinstance(part, Code) or not _HINT.search(part):
-                yield part
-                continue
-            last = 0
-            for match in pattern.finditer(part):
-                if match.start() > last:
-                    yield part[last : match.start()]
-                yield Code(match[0], name=_NAME, visible=True)
-                last = match.end()
-            if last < len(part):
-                yield part[last:]
+    def parts(text: str) -> Iterator[str | Code]:
+        match = pattern.search(text) if _HINT.search(text) else None
+        while match is not None:
+            # What is a placeholder may hang on what was before it, which is a code now.
+            yield from parts(text[: match.start()])
+            yield Code(match[0], name=_NAME, visible=True)
+            text = text[match.end() :]
+            match = pattern.search(text)
+        if text:
+            yield text
 
-    return tuple(parts())
+    return tuple(
+        one for part in content for one in ([part] if isinstance(part, Code) else parts(part))
+    )
 
 
 def placeholders_as_text(content: Content) -> Content:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -130,6 +130,7 @@ BLOCKS = st.sampled_from([
 ])  # fmt: skip
 
 
+@settings(max_examples=50)
 @given(st.lists(BLOCKS, max_size=5).map("\n\n".join))
 def test_the_shape_stays_for_any_file(text: str) -> None:
     assert unchanged(read(text)) == text.encode("utf-8")

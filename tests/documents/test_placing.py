@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.documents.content import Code, Content, Role, merge
@@ -76,6 +76,7 @@ def place(content: Content, target: str, links: list[CharacterLink]) -> Content:
     return place_codes(plain_text(content), target, links)
 
 
+@settings(max_examples=60)
 @given(data=st.data(), content=contents(), target=TEXTS.map(str.strip))
 def test_every_code_comes_back_once_and_no_word_is_lost(
     data: st.DataObject, content: Content, target: str
@@ -87,6 +88,7 @@ def test_every_code_comes_back_once_and_no_word_is_lost(
     assert "".join(text_of(placed).split()) == "".join(target.split())
 
 
+@settings(max_examples=60)
 @given(data=st.data(), content=contents(balanced=True), target=TEXTS.map(str.strip))
 def test_pairs_stay_nested(data: st.DataObject, content: Content, target: str) -> None:
     links = data.draw(alignments(plain_text(content).text, target))
@@ -94,6 +96,7 @@ def test_pairs_stay_nested(data: st.DataObject, content: Content, target: str) -
     assert is_nested(place(content, target, links))
 
 
+@settings(max_examples=60)
 @given(content=contents(balanced=True))
 def test_words_that_are_next_to_each_other_stay_two_words(content: Content) -> None:
     plain = plain_text(content)
@@ -173,7 +176,7 @@ def test_deep_nesting_and_many_codes_take_no_deep_stack() -> None:
     depth = 3000
     opened = tuple(Code("<b>", Role.OPEN, "b") for _ in range(depth))
     closed = tuple(_close("b") for _ in range(depth))
-    content = (*opened, "one two", *closed)
+    content: Content = (*opened, "one two", *closed)
     assert written(place(content, "eins zwei", [])) == (
         "<b>" * depth + "eins zwei" + "</b>" * depth
     )
