@@ -17,7 +17,7 @@ from nmt.files import replacing_file
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 1280
-MARGIN = 24
+MARGIN = 12
 
 
 def take_picture(report: Path, output: Path, *, dark: bool, scale: float) -> None:
