@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nmt.neural.kernels import gpu
 from nmt.tokenization.protocol import PAD_ID
 
 CHUNK_ELEMENTS = 1 << 21
@@ -169,6 +170,12 @@ def smoothed_cross_entropy(
     Returns:
         The loss to minimise and, for reports, its unsmoothed negative log-likelihood, both sums.
     """
+    if gpu.takes(hidden_ND) and not r_drop:
+        from nmt.neural.kernels import cross_entropy_triton
+
+        return cross_entropy_triton.smoothed_cross_entropy(
+            hidden_ND, weight_VD, targets_N, smoothing
+        )
     loss: Tensor
     nll: Tensor
     loss, nll = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]

@@ -5,7 +5,8 @@ Translation batches are many short sentences of uneven length. Packed, a batch o
 sentence b is rows ``offsets[b]`` to ``offsets[b + 1]``.
 
 On the CPU the loops below are compiled by Numba: a sentence's keys and values (a few KB a head)
-stay in the first-level cache. Elsewhere the reference pads to a grid and calls PyTorch.
+stay in the first-level cache. On a GPU the kernels are those of `packed_attention_triton`.
+Elsewhere the reference pads to a grid and calls PyTorch.
 
 Shapes: N query positions, M key positions, H heads, E head width, B sentences.
 """
@@ -22,7 +23,10 @@ from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nmt.neural.kernels import gpu
+from nmt.neural.kernels.attention_spans import AttentionSpans, attention_spans
 from nmt.neural.kernels.compiled import REORDER, compiled
+from nmt.neural.kernels.counter import DeviceKeys
 from nmt.neural.kernels.dropout import DropoutKeys, dropout, keep_bits, mask_arguments
 
 
@@ -225,13 +229,20 @@ class _PackedAttention(torch.autograd.Function):
         return d_queries, d_memory, None, None, None, None, None, None
 
 
+def _on_gpu(x: Tensor, dropout_rate: float, keys: DropoutKeys | DeviceKeys | None) -> bool:
+    """Whether the Triton kernels take it: for dropout they need keys that lie on the device."""
+    host_keys = isinstance(keys, DropoutKeys) and dropout_rate > 0
+    return gpu.takes(x) and x.shape[-1] in gpu.HEAD_WIDTHS and not host_keys
+
+
 def packed_self_attention(
     qkv_N3HE: Tensor,
     offsets: Tensor,
     *,
     causal: bool = False,
     dropout_rate: float = 0.0,
-    keys: DropoutKeys | None = None,
+    keys: DropoutKeys | DeviceKeys | None = None,
+    spans: AttentionSpans | None = None,
 ) -> Tensor:
     """``softmax(q k^T / sqrt(E)) v`` within each sentence: [N, H, E].
 
@@ -241,7 +252,16 @@ def packed_self_attention(
         causal: position i of a sentence sees positions 0 to i only.
         dropout_rate: dropout on the weights, if there are keys to draw it from.
         keys: where dropout's randomness comes from; None is evaluation.
+        spans: on a GPU, the offsets' spans where several layers share them.
     """
+    if _on_gpu(qkv_N3HE, dropout_rate, keys):
+        from nmt.neural.kernels import packed_attention_gpu
+
+        count = len(qkv_N3HE)
+        spans = spans or attention_spans(offsets, offsets, count, count, causal=causal)
+        key = keys.next() if isinstance(keys, DeviceKeys) and dropout_rate else None
+        return packed_attention_gpu.packed_self_attention(qkv_N3HE, spans, dropout_rate, key)
+    assert not isinstance(keys, DeviceKeys), "keys on the device are for its kernels"
     if not compiled(qkv_N3HE):
         q_NHE, k_NHE, v_NHE = qkv_N3HE.unbind(1)
         return packed_attention_reference(
@@ -263,7 +283,8 @@ def packed_cross_attention(
     k_offsets: Tensor,
     *,
     dropout_rate: float = 0.0,
-    keys: DropoutKeys | None = None,
+    keys: DropoutKeys | DeviceKeys | None = None,
+    spans: AttentionSpans | None = None,
 ) -> Tensor:
     """``softmax(q k^T / sqrt(E)) v`` of each sentence's queries and its memory: [N, H, E].
 
@@ -274,7 +295,15 @@ def packed_cross_attention(
         k_offsets: int32 [B + 1].
         dropout_rate: dropout on the weights, if there are keys to draw it from.
         keys: where dropout's randomness comes from; None is evaluation.
+        spans: on a GPU, the offsets' spans where several layers share them.
     """
+    if _on_gpu(q_NHE, dropout_rate, keys):
+        from nmt.neural.kernels import packed_attention_gpu
+
+        spans = spans or attention_spans(q_offsets, k_offsets, len(q_NHE), len(kv_M2HE))
+        key = keys.next() if isinstance(keys, DeviceKeys) and dropout_rate else None
+        return packed_attention_gpu.packed_cross_attention(q_NHE, kv_M2HE, spans, dropout_rate, key)
+    assert not isinstance(keys, DeviceKeys), "keys on the device are for its kernels"
     if not compiled(q_NHE):
         k_MHE, v_MHE = kv_M2HE.unbind(1)
         return packed_attention_reference(

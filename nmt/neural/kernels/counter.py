@@ -1,0 +1,92 @@
+"""Dropout on the GPU whose mask follows from a counter and a key that lies on the device.
+
+A step of training that is captured as a CUDA graph repeats the same launches with the same
+arguments, so what must differ from step to step is read from memory: two words that the host
+renews. Each dropout of a step has a number, which is mixed into them. The bits are those of the
+loops for the CPU (`nmt.neural.kernels.dropout`): nothing is stored, and the same key gives the
+same mask whatever the shape of tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+
+
+class CounterKey(NamedTuple):
+    """The key of one dropout."""
+
+    words: Tensor
+    """int32 [2] on the device; the key of the step."""
+    call: int
+    """The number of the dropout in the step."""
+
+
+class DeviceKeys:
+    """The keys of a step's dropouts, in order. A new object begins anew: make one for each step."""
+
+    __slots__ = ("_calls", "_words")
+
+    def __init__(self, words: Tensor) -> None:
+        self._words = words
+        self._calls = 0
+
+    def next(self) -> CounterKey:
+        """The key of the next dropout."""
+        self._calls += 1
+        return CounterKey(self._words, self._calls)
+
+
+def key_words(first: int, second: int, device: torch.device | str = "cpu") -> Tensor:
+    """Two 32-bit words, such as `DropoutKeys.next` gives, as a tensor that a kernel can read."""
+    return torch.tensor([_signed(first), _signed(second)], dtype=torch.int32, device=device)
+
+
+def drop_limit(rate: float) -> int:
+    """The bound below which an element's bits drop it, as the pattern of a signed word."""
+    return _signed(min(round(rate * 2**32), _WORD))
+
+
+def keep_scale(rate: float) -> float:
+    """By what the elements that stay are multiplied."""
+    return 1 / (1 - rate) if rate < 1 else math.inf
+
+
+def mixed_bits_reference(index: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """32 bits of each index under two words, in plain PyTorch: int64, from 0 to 2^32 - 1."""
+    h = ((index & _WORD) * 0x9E3779B1 & _WORD) ^ first
+    h = ((h ^ (h >> 16)) * 0x7FEB352D) & _WORD
+    h = (h + second) & _WORD
+    h = ((h ^ (h >> 15)) * 0x846CA68B) & _WORD
+    return h ^ (h >> 16)
+
+
+def call_words_reference(key: CounterKey) -> tuple[Tensor, Tensor]:
+    """The two words of one dropout, in plain PyTorch: int64."""
+    first, second = (word & _WORD for word in key.words.long())
+    calls = torch.tensor([2 * key.call, 2 * key.call + 1], device=key.words.device)
+    one, other = mixed_bits_reference(calls, first, second)
+    return one, other
+
+
+def keep_mask_reference(shape: tuple[int, ...], rate: float, key: CounterKey) -> Tensor:
+    """Which elements of a tensor stay, in plain PyTorch: bool, counted row by row."""
+    index = torch.arange(math.prod(shape), device=key.words.device).view(shape)
+    return mixed_bits_reference(index, *call_words_reference(key)) >= drop_limit(rate) & _WORD
+
+
+def dropout_reference(x: Tensor, rate: float, key: CounterKey | None) -> Tensor:
+    """Dropout of all elements by their number, in plain PyTorch; a key of None is evaluation."""
+    if key is None or rate == 0:
+        return x
+    kept = keep_mask_reference(tuple(x.shape), rate, key)
+    return torch.where(kept, x * keep_scale(rate), torch.zeros_like(x))
+
+
+def _signed(word: int) -> int:
+    return word - 2**32 if word >= 2**31 else word
