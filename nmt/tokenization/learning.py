@@ -23,7 +23,7 @@ from nmt.tokenization.settings import (
 )
 from nmt.tokenization.words import WordTokenizer
 
-_LEARNING_VERSION: Final = 1
+_LEARNING_VERSION: Final = 2
 """Raised when the same lines and settings give another tokenizer than before."""
 
 

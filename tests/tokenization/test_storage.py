@@ -48,11 +48,11 @@ def test_every_kind_of_damage_is_told(tokenizer: Tokenizer, damage: str, tmp_pat
             path.write_bytes(content[: len(content) // 2])
         elif damage == "empty":
             path.write_bytes(b"")
-        else:
+        elif content:
             at = content.rindex(b'"') - 1 if name == "tokenizer.json" else len(content) // 2
             path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         if path.exists() and path.read_bytes() == content:
-            continue  # an empty list of words has no half
+            continue  # an empty list of words has no half, and nothing to change
         with pytest.raises(UserError, match=name) as caught:
             load_tokenizer(folder)
         assert caught.value.where == str(path)
