@@ -48,12 +48,13 @@ class AttentionExplanation:
     """The score by which the search ranked it."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """As JSON values; ``links`` are those of `alignment_links`."""
         return {
             "kind": "attention",
             "source": list(self.source),
             "target": list(self.target),
             "attention": self.attention_TS.round(3).tolist(),
+            "links": [list(link) for link in alignment_links(self)],
             "attention_to_end": self.attention_to_end_T.round(3).tolist(),
             "log_probability": self.log_probability_T.round(6).tolist(),
             "end_log_probability": round(self.end_log_probability, 6),

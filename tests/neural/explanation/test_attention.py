@@ -101,6 +101,9 @@ def test_explanations_add_up(
                 assert len(weights) == len(record["source"])
                 assert sum(weights) == pytest.approx(1.0, abs=0.0005 * len(weights))
             assert len(record["attention_to_end"]) == len(record["target"])
+            for source, target in record["links"]:
+                assert record["attention"][target][source] == max(record["attention"][target])
+            assert sorted(t for _, t in record["links"]) == list(range(len(record["target"])))
             # Without length penalty, the score is the log-probability.
             log_probability = sum(record["log_probability"]) + record["end_log_probability"]
             assert log_probability == pytest.approx(hypothesis.score, abs=1e-4)
