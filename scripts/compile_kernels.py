@@ -58,7 +58,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What the assembler says."""
+    """What the machine code takes."""
 
     kernel: str
     target: str
@@ -67,8 +67,8 @@ class Compiled:
     """Of a thread."""
     shared_bytes: int
     """Of a program."""
-    stack_bytes: int
     spill_bytes: int
+    """Of a thread."""
     matrix_unit: str
     """The kind of matrix instruction: wgmma, mma, or none."""
 
@@ -175,7 +175,7 @@ def _types(names: str, type_: str) -> dict[str, str]:
 
 
 def compile_variant(variant: Variant, target: str) -> Compiled:
-    """Compile a variant, and ask the assembler what it takes."""
+    """Compile a variant, and read what it takes."""
     signature, constants, divisible = {}, {}, {}
     for index, name in enumerate(variant.kernel.arg_names):
         if name in variant.constants:
@@ -190,38 +190,29 @@ def compile_variant(variant: Variant, target: str) -> Compiled:
         target=GPUTarget("cuda", TARGETS[target], 32),
         options={"num_warps": variant.num_warps, "num_stages": variant.num_stages},
     )
+    used = _resources(compiled.asm["cubin"])
     ptx = compiled.asm["ptx"]
-    said = _assemble(ptx)
     return Compiled(
         kernel=variant.name,
         target=target,
         num_warps=variant.num_warps,
-        registers=int(said[r"Used (\d+) registers"]),
+        registers=int(_found(r"REG:(\d+)", used)),
         shared_bytes=compiled.metadata.shared,
-        stack_bytes=int(said[r"(\d+) bytes stack frame"]),
-        spill_bytes=int(said[r"(\d+) bytes spill stores"]) + int(said[r"(\d+) bytes spill loads"]),
+        # These kernels have no arrays of a thread's own: what they keep in memory is spilled.
+        spill_bytes=int(_found(r"STACK:(\d+)", used)) + int(_found(r"LOCAL:(\d+)", used)),
         matrix_unit=next((unit for unit in ("wgmma", "mma") if f"{unit}." in ptx), "none"),
     )
 
 
-def _assemble(ptx: str) -> dict[str, str]:
-    """The numbers that ``ptxas --verbose`` prints."""
-    ptxas = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "ptxas"
-    architecture = _found(r"\.target (\w+)", ptx)
+def _resources(machine_code: bytes) -> str:
+    """What ``cuobjdump`` reads off machine code."""
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.ptx"
-        path.write_text(ptx, encoding="utf-8")
-        said = subprocess.run(
-            [ptxas, "--verbose", f"--gpu-name={architecture}", path, "-o", path.with_suffix(".o")],
-            capture_output=True, text=True, check=True,
-        ).stderr  # fmt: skip
-    patterns = (
-        r"Used (\d+) registers",
-        r"(\d+) bytes stack frame",
-        r"(\d+) bytes spill stores",
-        r"(\d+) bytes spill loads",
-    )
-    return {pattern: _found(pattern, said) for pattern in patterns}
+        path = Path(folder) / "kernel.cubin"
+        path.write_bytes(machine_code)
+        return subprocess.run(
+            [tool, "--dump-resource-usage", path], capture_output=True, text=True, check=True
+        ).stdout
 
 
 def _found(pattern: str, text: str) -> str:

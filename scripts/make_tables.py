@@ -7,35 +7,81 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from nmt.benchmark.results import Results, TestSet, read_results
+
 ROOT = Path(__file__).resolve().parents[1]
 
 PAGES = ("README.md", "docs/large-corpora.md")
 
+EXAMPLE = "multi30k-en-de"
+"""The recipe whose costs the README shows."""
+
 TRAINING_RATE = "target_pieces_per_cpu_second"
 
 
-def results_table(folder: Path) -> list[str]:
-    """One row for each test set of each kept training."""
+_KINDS = ("word-by-word", "phrase-based", "recurrent", "transformer")
+
+
+def ladder_table(folder: Path) -> list[str]:
+    """BLEU of every system on every test set of every recorded benchmark, and the jump."""
+    benchmarks = [read_results(path) for path in sorted(folder.glob("*.json"))]
+    if not benchmarks:
+        return []
     rows = [
-        "| recipe | system | test set | BLEU (95 %) | chrF2 | size | trained on | time |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| BLEU | training pairs | {' | '.join(_KINDS)} | phrase-based to transformer |",
+        "|---" * (len(_KINDS) + 3) + "|",
     ]
-    signatures = set()
-    for path in sorted(folder.glob("*.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        training = result["training"]
-        for test, scores in result["test"].items():
-            bleu, chrf = scores["bleu"], scores["chrf"]
-            low, high = bleu["interval"]
-            signatures.add(bleu["signature"])
+    recipes: dict[str, list[str]] = {}
+    for results in sorted(benchmarks, key=lambda one: (one.generated, one.recipe)):
+        generated = " (generated)" if results.generated else ""
+        for test in results.tests:
+            cells = []
+            for kind in _KINDS:
+                names = [system.name for system in results.systems if system.kind == kind]
+                values = [test.scores[name]["bleu"].value for name in names]
+                cells.append(f"{max(values):.1f}" if values else "")
             rows.append(
-                f"| `{result['recipe']}` | {result['system']} | {test} "
-                f"| **{bleu['value']:.1f}** ({low:.1f} to {high:.1f}) | {chrf['value']:.1f} "
-                f"| {result['bytes'] / 1e6:.0f} MB | {training['device']} "
-                f"| {_minutes(training['seconds'])} min "
-                f"({_minutes(training['cpu_seconds'])} processor min) |"
+                f"| `{results.recipe}`, {test.name}{generated} | {results.num_training_pairs:,} "
+                f"| {' | '.join(cells)} | {_jump(results, test)} |"
             )
-    rows += ["", *(f"Signature: `{signature}`." for signature in sorted(signatures))]
+            signature = next(iter(test.scores.values()))["bleu"].signature
+            recipes.setdefault(signature, []).append(results.recipe)
+    rows.append("")
+    for signature, names in recipes.items():
+        whose = "" if len(recipes) == 1 else f" ({', '.join(dict.fromkeys(names))})"
+        rows.append(f"Signature: `{signature}`{whose}.")
+    return rows
+
+
+def _jump(results: Results, test: TestSet) -> str:
+    """The difference in BLEU, with the p-value of approximate randomisation."""
+    by_kind = {system.kind: system.name for system in results.systems}
+    ends = (by_kind.get("phrase-based"), by_kind.get("transformer"))
+    for step in [*test.steps, *test.jumps]:
+        if (step.before, step.after) == ends:
+            for found in step.tests:
+                if found.metric == "bleu":
+                    return f"{found.difference:+.1f} (p = {found.p_randomization:.4f})"
+    return ""
+
+
+def cost_table(folder: Path) -> list[str]:
+    """What the systems of the README's example took to make, and take to use."""
+    path = folder / f"{EXAMPLE}.json"
+    if not path.exists():
+        return []
+    results = read_results(path)
+    rows = [
+        f"| `{EXAMPLE}` | training | on | model | sentences a second, one core |",
+        "|---|---|---|---|---|",
+    ]
+    for system in results.systems:
+        cost = system.cost
+        speed = f"{cost.sentences_per_second:,.0f}" if cost.sentences_per_second else ""
+        rows.append(
+            f"| {system.name} | {_minutes(cost.training_cpu_seconds)} processor min "
+            f"| {cost.training_device} | {cost.model_bytes / 1e6:.0f} MB | {speed} |"
+        )
     return rows
 
 
@@ -186,7 +232,8 @@ def make(root: Path, page: str = "README.md") -> str:
     """A page with its tables made anew."""
     text = (root / page).read_text(encoding="utf-8")
     tables = {
-        "results": results_table(root / "recipes" / "results"),
+        "ladder": ladder_table(root / "recipes" / "results"),
+        "costs": cost_table(root / "recipes" / "results"),
         "phrase-based": phrase_based_table(root / "scripts" / "results"),
         "speed": speed_table(root / "scripts" / "results"),
         "scale": scale_table(root / "scripts" / "results"),

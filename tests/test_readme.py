@@ -50,6 +50,11 @@ def write_corpus(folder: Path) -> None:
             text = "".join(f"{pair[side].capitalize()}.\n" for pair in pairs)
             (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
     (folder / "new.en").write_text("The cat opens a door.\n\nThe lamp.\n", encoding="utf-8")
+    (folder / "messages.po").write_text(
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n'
+        'msgid "The %s sees <b>a lamp</b>."\nmsgstr ""\n',
+        encoding="utf-8",
+    )
     for name in ("baseline.de", "mine.de"):
         lines = (folder / "test.de").read_text(encoding="utf-8").splitlines()
         rng.shuffle(lines)
@@ -98,6 +103,9 @@ def test_own_corpus(tmp_path: Path) -> None:
     translated = (tmp_path / "new.de").read_text(encoding="utf-8").split("\n")
     assert len(translated) == 4
     assert translated[1] == ""
+    messages = (tmp_path / "messages.de.po").read_text(encoding="utf-8")
+    assert messages.count("%s") == messages.count("<b>") == messages.count("</b>") == 2
+    assert (tmp_path / "runs" / "my-recipe" / "benchmark" / "report.html").is_file()
     (program,) = blocks("python")
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     assert len(run("python program.py", tmp_path).splitlines()) == 2
