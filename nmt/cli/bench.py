@@ -141,7 +141,7 @@ def _print_results(results: Results, work: Run) -> None:
     blocks = [signature_lines(results), findings(results)]
     if (examples := choose_examples(results)) and examples.sentences:
         blocks.append([examples.rule, *example_lines(examples)])
-    for block in blocks:
+    for block in filter(None, blocks):
         work.say("")
         for line in block:
             work.say(line)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.chrf import CHRF
 
 from nmt.benchmark.comparison import (
+    Ladder,
     Outputs,
     benchmark_metrics,
     bleu_by_length,
@@ -50,11 +51,24 @@ def outputs() -> Outputs:
     return Outputs(source, reference, systems)
 
 
-def test_scores_are_sacrebleus(outputs: Outputs, tmp_path: Path) -> None:
+LOWERCASE = EvaluationSettings(lowercase=True)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the comparison of ``ladder`` is kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def ladder(outputs: Outputs, cache: Path) -> Ladder:
+    """The four systems compared."""
+    return compare_ladder(outputs, KINDS, LOWERCASE, cache=cache)
+
+
+def test_scores_are_sacrebleus(outputs: Outputs, ladder: Ladder) -> None:
     """Values, and the numbers of resamples in the signatures."""
-    scores = compare_ladder(
-        outputs, KINDS, EvaluationSettings(lowercase=True), cache=tmp_path
-    ).scores
+    scores = ladder.scores
     assert list(scores) == list(KINDS)
     for name, output in outputs.systems.items():
         references = [list(outputs.reference)]
@@ -72,16 +86,17 @@ def test_scores_are_sacrebleus(outputs: Outputs, tmp_path: Path) -> None:
             assert "bs:1000|seed:12345" in score.signature
 
 
-def test_steps_are_those_of_the_significance_module(outputs: Outputs, tmp_path: Path) -> None:
+def test_steps_are_those_of_the_significance_module(outputs: Outputs, ladder: Ladder) -> None:
     """Each system against the one before, by both tests."""
-    ladder = compare_ladder(outputs, KINDS, EvaluationSettings(), cache=tmp_path)
     assert [(step.before, step.after) for step in ladder.steps] == [
         ("words", "phrases"), ("phrases", "lstm"), ("lstm", "best")
     ]  # fmt: skip
-    for step in [*ladder.steps, *ladder.jumps]:
+    for step in [ladder.steps[1], *ladder.jumps]:
         pair = {name: outputs.systems[name] for name in (step.before, step.after)}
         expected = {
-            test: compare(pair, [outputs.reference], ["bleu", "chrf", "ter"], test=test).systems[1]
+            test: compare(
+                pair, [outputs.reference], ["bleu", "chrf", "ter"], test=test, lowercase=True
+            ).systems[1]
             for test in ("bootstrap", "randomization")
         }
         for one in step.tests:
@@ -92,23 +107,19 @@ def test_steps_are_those_of_the_significance_module(outputs: Outputs, tmp_path: 
             assert one.p_randomization == expected["randomization"].differences[one.metric].p_value
 
 
-def test_a_jump_leads_from_counting_to_each_network_that_is_not_next(
-    outputs: Outputs, tmp_path: Path
-) -> None:
-    ladder = compare_ladder(outputs, KINDS, EvaluationSettings(), cache=tmp_path)
+def test_a_jump_leads_from_counting_to_each_network_that_is_not_next(ladder: Ladder) -> None:
     assert [(jump.before, jump.after) for jump in ladder.jumps] == [("phrases", "best")]
-    neural = dict.fromkeys(KINDS, "transformer")
-    assert compare_ladder(outputs, neural, EvaluationSettings(), cache=tmp_path).jumps == []
 
 
 def test_what_was_computed_is_not_computed_again(
-    outputs: Outputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outputs: Outputs, ladder: Ladder, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = compare_ladder(outputs, KINDS, EvaluationSettings(), cache=tmp_path)
     monkeypatch.setattr("nmt.benchmark.comparison.compare", None)
-    assert compare_ladder(outputs, KINDS, EvaluationSettings(), cache=tmp_path) == first
+    assert compare_ladder(outputs, KINDS, LOWERCASE, cache=cache) == ladder
+    neural = dict.fromkeys(KINDS, "transformer")
+    assert compare_ladder(outputs, neural, LOWERCASE, cache=cache).jumps == []
     with pytest.raises(TypeError):  # other settings, other scores
-        compare_ladder(outputs, KINDS, EvaluationSettings(lowercase=True), cache=tmp_path)
+        compare_ladder(outputs, KINDS, EvaluationSettings(), cache=cache)
 
 
 def test_a_single_system_has_scores_and_no_step(outputs: Outputs, tmp_path: Path) -> None:

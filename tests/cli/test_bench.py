@@ -35,7 +35,11 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit code, and the rest of the output."""
-    out, _ = process.communicate(timeout=120)
+    try:
+        out, _ = process.communicate(timeout=600)
+    finally:
+        process.kill()
+        process.wait()
     return process.returncode, out
 
 
