@@ -91,7 +91,7 @@ class AdverbialSampler:
             may_say_how = False
         if verb.manner in _UNINTENDED and tense not in PAST | TOLD:
             may_say_how = False
-        if "manner" in spec.adverbs and may_say_how and draw.chance(0.35):
+        if "manner" in spec.adverbs and may_say_how and draw.chance(0.5):
             tag = f"manner {verb.manner}"
             if tag in self._adverbs and not any(a.kind == "often" for a in found):
                 add(self.adverb(tag))

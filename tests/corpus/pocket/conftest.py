@@ -19,7 +19,7 @@ def lexicon() -> Lexicon:
 @pytest.fixture(scope="session")
 def training() -> list[Pair]:
     """The training set of the recipe."""
-    return list(training_pairs(1, 30_000))
+    return list(training_pairs(1, 40_000))
 
 
 @pytest.fixture(scope="session")

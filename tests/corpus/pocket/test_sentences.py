@@ -226,7 +226,8 @@ def test_spelling(training: list[Pair]) -> None:
         ("wall", {"Wand", "Mauer", "Wände", "Mauern"}),
         ("know", {"kenne", "kennen", "weiß", "wissen"}), ("you", {"du", "Sie", "ihr"}),
         ("put", {"stellen", "gestellt", "gelegt", "gesteckt", "legen", "stecken"}),
-        ("it", {"er", "sie", "es"}), ("hard", {"hart", "schwierig"}), ("light", {"leicht", "hell"}),
+        ("it", {"er", "sie", "es"}), ("hard", {"hart", "schwierig"}),
+        ("light", {"leicht", "leichte", "leichten", "hell", "helle", "hellen"}),
     ],
 )  # fmt: skip
 def test_words_with_several_translations(

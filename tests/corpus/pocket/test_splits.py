@@ -25,7 +25,7 @@ print(digest.hexdigest())
 
 
 def test_sizes_and_depths(training: list[Pair], held_out: dict[str, list[Pair]]) -> None:
-    assert len(training) == 30_000
+    assert len(training) == 40_000
     assert {name: len(pairs) for name, pairs in held_out.items()} == {
         "test-deeper": 500, "test": 500, "valid": 500,
     }  # fmt: skip
