@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -66,11 +67,12 @@ def attention_rivals(
     def varlen(*leaves: Tensor) -> Tensor:
         from torch.nn.attention.varlen import varlen_attn
 
-        window: Any = {"window_size": (-1, 0)} if causal else {}
+        newer = "window_size" in inspect.signature(varlen_attn).parameters
+        past: Any = {"window_size": (-1, 0)} if newer else {"is_causal": True}
         q, k, v = split(leaves)
         out: Any = varlen_attn(
             q.contiguous(), k.contiguous(), v.contiguous(), q_at, k_at, longest_q, longest_k,
-            **window,
+            **(past if causal else {}),
         )  # fmt: skip
         mixed: Tensor = out
         return mixed

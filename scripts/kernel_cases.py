@@ -76,18 +76,18 @@ TINY = Sizes(64, (64,), (50,), (3000,), 32)
 
 def cases(sizes: Sizes, dtype: torch.dtype, device: str) -> Iterator[Case]:
     """All cases, those of most weight in a training step first."""
-    for width in sizes.widths:
+    for width, vocabulary, parameters in zip(
+        sizes.widths, sizes.vocabularies, sizes.parameters, strict=False
+    ):
         yield from attention_cases(sizes, width, dtype, device)
-    for width in sizes.widths:
-        for vocabulary in sizes.vocabularies:
-            yield loss_case(sizes.positions, width, vocabulary, dtype, device)
-    for width in sizes.widths:
+        yield loss_case(sizes.positions, width, vocabulary, dtype, device)
         for kind in (nn.LayerNorm, nn.RMSNorm):
             yield norm_case(sizes.positions, width, kind, dtype, device)
-    for parameters in sizes.parameters:
         yield adamw_case(parameters, dtype, device)
-    for width in sizes.widths:
-        yield embedding_case(sizes.positions, width, sizes.vocabularies[0], dtype, device)
+        yield embedding_case(sizes.positions, width, vocabulary, dtype, device)
+    for index, vocabulary in enumerate(sizes.vocabularies):
+        for width in sizes.widths[:index] + sizes.widths[index + 1 :]:
+            yield loss_case(sizes.positions, width, vocabulary, dtype, device)
 
 
 def draw_lengths(positions: int, seed: int) -> np.ndarray:
