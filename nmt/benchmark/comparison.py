@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,8 @@ from nmt.benchmark.results import STATISTICAL_KINDS, LengthBin, Step, StepTest
 from nmt.corpus.languages import is_unspaced
 from nmt.evaluation.metrics import Score
 from nmt.evaluation.names import METRIC_NAMES, MetricName
-from nmt.evaluation.scorer import Scorer
-from nmt.evaluation.significance import Comparison, compare
+from nmt.evaluation.scorer import Scorer, Statistics
+from nmt.evaluation.significance import Comparison, compare_statistics
 from nmt.files import build_once, hash_value, write_json
 from nmt.recipe import EvaluationSettings
 
@@ -65,17 +66,17 @@ def compare_ladder(
     Raises UserError as `nmt.evaluation.significance.compare` does.
     """
     names = list(outputs.systems)
+    pairs = _Pairs(outputs, evaluation, cache)
     if len(names) == 1:
-        scores, _ = _compare_pair(outputs, names, evaluation, cache)
-        return Ladder(scores, [], [])
+        return Ladder(pairs.compare(names)[0], [], [])
     scores, steps = {}, []
     for pair in itertools.pairwise(names):
-        found, tests = _compare_pair(outputs, pair, evaluation, cache)
+        found, tests = pairs.compare(pair)
         scores.update(found)
         steps.append(Step(before=pair[0], after=pair[1], tests=tests))
     jumps = []
     for pair in _jumps(names, kinds):
-        _, tests = _compare_pair(outputs, pair, evaluation, cache)
+        _, tests = pairs.compare(pair)
         jumps.append(Step(before=pair[0], after=pair[1], tests=tests))
     return Ladder({name: scores[name] for name in names}, steps, jumps)
 
@@ -97,37 +98,57 @@ _ScoresByName = dict[str, dict[MetricName, Score]]
 _STORED: Final = TypeAdapter(tuple[list[dict[MetricName, Score]], list[StepTest]])
 
 
-def _compare_pair(
-    outputs: Outputs, names: Sequence[str], evaluation: EvaluationSettings, cache: Path
-) -> tuple[_ScoresByName, list[StepTest]]:
-    """Scores of one or two systems, and for two the tests of the second against the first."""
-    texts = [list(outputs.systems[name]) for name in names]
-    metrics = benchmark_metrics(evaluation)
-    inputs = {
-        "version": _VERSION,
-        "metrics": metrics,
-        "tokenizer": evaluation.bleu_tokenizer,
-        "lowercase": evaluation.lowercase,
-        "texts": hash_value([list(outputs.reference), *texts]),
-    }
+class _Pairs:
+    """Comparisons of the systems of a test set; each system's text is analysed once, if at all."""
 
-    def build(folder: Path) -> None:
-        numbered = {str(number): text for number, text in enumerate(texts)}
-        bootstrap, randomization = (
-            compare(
-                numbered, [outputs.reference], metrics, test=test,
-                tokenizer=evaluation.bleu_tokenizer, lowercase=evaluation.lowercase,
+    def __init__(self, outputs: Outputs, evaluation: EvaluationSettings, cache: Path) -> None:
+        self._outputs = outputs
+        self._evaluation = evaluation
+        self._cache = cache
+        self._metrics = benchmark_metrics(evaluation)
+        self._statistics: dict[str, dict[MetricName, Statistics]] = {}
+
+    def compare(self, names: Sequence[str]) -> tuple[_ScoresByName, list[StepTest]]:
+        """Scores of one or two systems, and for two the tests of the second against the first."""
+        evaluation, outputs = self._evaluation, self._outputs
+        inputs = {
+            "version": _VERSION,
+            "metrics": self._metrics,
+            "tokenizer": evaluation.bleu_tokenizer,
+            "lowercase": evaluation.lowercase,
+            "texts": hash_value(
+                [list(outputs.reference), *(list(outputs.systems[name]) for name in names)]
+            ),
+        }
+
+        def build(folder: Path) -> None:
+            statistics = {name: self._statistics_of(name) for name in names}
+            bootstrap, randomization = (
+                compare_statistics(self._scorer, statistics, test=test)
+                for test in ("bootstrap", "randomization")
             )
-            for test in ("bootstrap", "randomization")
-        )  # fmt: skip
-        stored = ([system.scores for system in bootstrap.systems], _tests(bootstrap, randomization))
-        write_json(folder / _COMPARISON, _STORED.dump_python(stored, mode="json"))
+            scores = [system.scores for system in bootstrap.systems]
+            stored = (scores, _tests(bootstrap, randomization))
+            write_json(folder / _COMPARISON, _STORED.dump_python(stored, mode="json"))
 
-    folder = build_once(cache, "comparison", inputs, build)
-    scores, tests = _STORED.validate_python(
-        json.loads((folder / _COMPARISON).read_text(encoding="utf-8"))
-    )
-    return dict(zip(names, scores, strict=True)), tests
+        folder = build_once(self._cache, "comparison", inputs, build)
+        scores, tests = _STORED.validate_python(
+            json.loads((folder / _COMPARISON).read_text(encoding="utf-8"))
+        )
+        return dict(zip(names, scores, strict=True)), tests
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        evaluation = self._evaluation
+        return Scorer(
+            [self._outputs.reference], self._metrics,
+            tokenizer=evaluation.bleu_tokenizer, lowercase=evaluation.lowercase,
+        )  # fmt: skip
+
+    def _statistics_of(self, name: str) -> dict[MetricName, Statistics]:
+        if name not in self._statistics:
+            self._statistics[name] = self._scorer.statistics(self._outputs.systems[name])
+        return self._statistics[name]
 
 
 def _tests(bootstrap: Comparison, randomization: Comparison) -> list[StepTest]:

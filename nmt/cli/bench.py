@@ -122,7 +122,8 @@ def _parse_sizes(text: str | None) -> list[int]:
 
 
 def _print_results(results: Results, work: Run) -> None:
-    from nmt.benchmark.findings import choose_examples, example_lines, findings
+    from nmt.benchmark.examples import choose_examples, example_lines
+    from nmt.benchmark.summary import summarise
     from nmt.benchmark.tables import ladder_table, signature_lines, sizes_table
 
     work.say("")
@@ -138,7 +139,10 @@ def _print_results(results: Results, work: Run) -> None:
         )
     work.say("")
     ladder_table(results).print_to(work.console)
-    blocks = [signature_lines(results), findings(results)]
+    blocks = [signature_lines(results)]
+    for test in results.tests:
+        summary = summarise(results, test)
+        blocks.append([line for line in (summary.text, summary.statistical_wins) if line])
     if (examples := choose_examples(results)) and examples.sentences:
         blocks.append([examples.rule, *example_lines(examples)])
     for block in filter(None, blocks):

@@ -143,25 +143,44 @@ def compare(
     """
     if not systems:
         raise UserError("there is no system to score")
+    scorer = Scorer(references, metrics, tokenizer=tokenizer, lowercase=lowercase)
+    return compare_statistics(
+        scorer, _statistics(scorer, systems),
+        test=test, samples=samples, seed=seed, confidence=confidence,
+    )  # fmt: skip
+
+
+def compare_statistics(
+    scorer: Scorer,
+    statistics: Mapping[str, Mapping[MetricName, Matrix]],
+    *,
+    test: TestName = "bootstrap",
+    samples: int | None = None,
+    seed: int = SEED,
+    confidence: float = 0.95,
+) -> Comparison:
+    """`compare` where the systems' statistics are there: `Scorer.statistics` of each, by name.
+
+    For several comparisons of the same systems: analysing their text, for TER above all, takes much
+    longer than resampling.
+    """
     samples = DEFAULT_SAMPLES[test] if samples is None else samples
     resamples = samples if test == "bootstrap" else BOOTSTRAP_SAMPLES
-    scorer = Scorer(references, metrics, tokenizer=tokenizer, lowercase=lowercase)
-    statistics = _statistics(scorer, systems)
     signatures = {
         metric: scorer.signature(
             metric,
             bootstrap=resamples,
-            randomization=samples if test == "randomization" and len(systems) > 1 else None,
+            randomization=samples if test == "randomization" and len(statistics) > 1 else None,
             seed=seed,
         )
         for metric in scorer.metrics
     }
-    scores: dict[str, dict[MetricName, Score]] = {name: {} for name in systems}
-    differences: dict[str, dict[MetricName, Difference]] = {name: {} for name in systems}
-    first, *others = systems
+    scores: dict[str, dict[MetricName, Score]] = {name: {} for name in statistics}
+    differences: dict[str, dict[MetricName, Difference]] = {name: {} for name in statistics}
+    first, *others = statistics
     for metric in scorer.metrics:
         resampled = _resampled_scores(scorer, metric, statistics, samples=resamples, seed=seed)
-        for name in systems:
+        for name in statistics:
             scores[name][metric] = Score(
                 metric,
                 scorer.value(metric, statistics[name][metric].sum(axis=0)),
@@ -187,7 +206,7 @@ def compare(
             interval = percentile_interval(deltas, confidence)
             differences[name][metric] = Difference(delta, interval, p_value)
     return Comparison(
-        tuple(SystemScores(name, scores[name], differences[name]) for name in systems),
+        tuple(SystemScores(name, scores[name], differences[name]) for name in statistics),
         scorer.num_segments,
         test,
         samples,

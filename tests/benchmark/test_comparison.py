@@ -114,7 +114,7 @@ def test_a_jump_leads_from_counting_to_each_network_that_is_not_next(ladder: Lad
 def test_what_was_computed_is_not_computed_again(
     outputs: Outputs, ladder: Ladder, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.benchmark.comparison.compare", None)
+    monkeypatch.setattr("nmt.benchmark.comparison.compare_statistics", None)
     assert compare_ladder(outputs, KINDS, LOWERCASE, cache=cache) == ladder
     neural = dict.fromkeys(KINDS, "transformer")
     assert compare_ladder(outputs, neural, LOWERCASE, cache=cache).jumps == []

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from nmt.benchmark.report.formatting import count, duration, points
-from nmt.benchmark.report.summary import main_metric
+from nmt.benchmark.formatting import count, duration, points
 from nmt.benchmark.report.svg import for_page
 from nmt.benchmark.results import CurvePoint, LengthBin, Results, SizePoint, TestSet
+from nmt.benchmark.summary import main_metric
 from nmt.evaluation.names import TITLES
 
 if TYPE_CHECKING:

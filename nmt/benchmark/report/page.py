@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from nmt.benchmark.report import formatting
+from nmt.benchmark import formatting
 from nmt.benchmark.report.figures import (
     NUM_COLOURS,
     bleu_by_length,
@@ -26,8 +26,8 @@ from nmt.benchmark.report.sentences import (
     sentence_data,
     typical_sentence,
 )
-from nmt.benchmark.report.summary import is_better, summarise, verdict
 from nmt.benchmark.results import Results, TestSet
+from nmt.benchmark.summary import is_better, summarise, verdict
 from nmt.corpus.languages import is_unspaced
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Score

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nmt.benchmark.report.formatting import gain, probability
-from nmt.benchmark.report.summary import is_better, summarise, verdict
+from nmt.benchmark.formatting import gain, probability
 from nmt.benchmark.results import Results, Step, StepTest, TestSet
+from nmt.benchmark.summary import is_better, summarise, verdict
 from tests.benchmark.report.small_results import scores, small_results, step
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nmt.benchmark.report.formatting import count, gain, points, probability
+from nmt.benchmark.formatting import count, gain, points, probability
 from nmt.benchmark.results import STATISTICAL_KINDS, Results, Step, StepTest, SystemResult, TestSet
 from nmt.evaluation.names import TITLES, MetricName
 

@@ -1,55 +1,14 @@
-"""What is said of the results, and which sentences are shown."""
+"""Which sentences are shown."""
 
 from __future__ import annotations
 
 import random
 
-import pytest
-
-from nmt.benchmark.findings import choose_examples, example_lines, findings
+from nmt.benchmark.examples import choose_examples, example_lines
 from nmt.benchmark.results import Sentence
-from tests.benchmark.made_up import results, step
+from tests.benchmark.made_up import results
 
 KINDS = {"phrases": "phrase-based", "lstm": "recurrent", "best": "transformer"}
-
-
-def test_steps_and_jumps_are_told_with_their_p() -> None:
-    found = results(
-        {"phrases": 30.0, "lstm": 33.0, "best": 38.5}, KINDS,
-        steps=[step("phrases", "lstm", 3.0, 0.01), step("lstm", "best", 5.5, 0.0001)],
-        jumps=[step("phrases", "best", 8.5, 0.0001)],
-    )  # fmt: skip
-    assert findings(found) == [
-        "test: lstm beats phrases by 3.00 BLEU (p = 0.0100)",
-        "test: best beats lstm by 5.50 BLEU (p = 0.0001)",
-        "test: best beats phrases by 8.50 BLEU (p = 0.0001)",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("p", "words"),
-    [
-        (0.049, ["falls behind", "STATISTICAL WINS"]),
-        (0.05, ["NOT SIGNIFICANT", "is ahead, though"]),
-    ],
-)
-def test_a_loss_of_the_network_is_told_plainly(p: float, words: list[str]) -> None:
-    found = results(
-        {"phrases": 30.0, "best": 29.0}, KINDS, steps=[step("phrases", "best", -1.0, p)]
-    )
-    said = findings(found)
-    assert len(said) == len(words)
-    for sentence, word in zip(said, words, strict=True):
-        assert word in sentence
-        assert f"p = {p:.4f}" in sentence
-
-
-def test_a_win_that_no_test_covers_says_so() -> None:
-    kinds = {"words": "word-by-word", **KINDS}
-    found = results({"words": 20.0, "phrases": 30.0, "lstm": 10.0}, kinds)
-    said = findings(found)
-    assert len(said) == 2
-    assert all("not tested" in sentence for sentence in said)
 
 
 def sentence(number: int, num_words: int, gain: float) -> Sentence:

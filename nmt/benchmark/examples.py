@@ -1,4 +1,4 @@
-"""What a benchmark shows, in sentences: steps, ties, where the statistical system wins."""
+"""Sentences of a test set in which one sees what newer systems do better."""
 
 from __future__ import annotations
 
@@ -9,57 +9,9 @@ from typing import Final
 import numpy as np
 
 from nmt.benchmark.comparison import source_lengths
-from nmt.benchmark.results import STATISTICAL_KINDS, Results, Sentence, Step, StepTest, TestSet
+from nmt.benchmark.results import STATISTICAL_KINDS, Results, Sentence
 
-_LEVEL: Final = 0.05
 _EXAMPLES: Final = 3
-
-
-def findings(results: Results) -> list[str]:
-    """Each step and jump in a sentence, by BLEU; and where a statistical system beats a neural one.
-
-    A step is called significant at 5 % by approximate randomisation, the stricter of the tests.
-    """
-    return [sentence for test in results.tests for sentence in _of_test(results, test)]
-
-
-def _of_test(results: Results, test: TestSet) -> list[str]:
-    pairs = [*test.steps, *test.jumps]
-    sentences = [f"{test.name}: {_describe(step)}" for step in pairs]
-    tested = {(step.before, step.after): _bleu(step) for step in pairs}
-    statistical = [one.name for one in results.systems if one.kind in STATISTICAL_KINDS]
-    neural = [one.name for one in results.systems if one.kind not in STATISTICAL_KINDS]
-    bleu = {name: scores["bleu"].value for name, scores in test.scores.items()}
-    for old in statistical:
-        for new in neural:
-            if bleu[old] <= bleu[new]:
-                continue
-            found = tested.get((old, new)) or tested.get((new, old))
-            wins = "STATISTICAL WINS"
-            if found and found.p_randomization >= _LEVEL:
-                wins = "statistical is ahead, though not significantly"
-            certain = f"p = {found.p_randomization:.4f}" if found else "this pair was not tested"
-            sentences.append(
-                f"{test.name}: {wins}: {old}, a statistical system, scores {bleu[old]:.2f} BLEU, "
-                f"and {new}, a neural one, {bleu[new]:.2f} ({certain})"
-            )
-    return sentences
-
-
-def _bleu(step: Step) -> StepTest:
-    return next(one for one in step.tests if one.metric == "bleu")
-
-
-def _describe(step: Step) -> str:
-    one = _bleu(step)
-    p = f"p = {one.p_randomization:.4f}"
-    if one.p_randomization >= _LEVEL:
-        return (
-            f"NOT SIGNIFICANT: {step.after} and {step.before} differ by {one.difference:+.2f} "
-            f"BLEU, which may be chance ({p})"
-        )
-    verb = "beats" if one.difference > 0 else "falls behind"
-    return f"{step.after} {verb} {step.before} by {abs(one.difference):.2f} BLEU ({p})"
 
 
 @dataclass(frozen=True, slots=True)
