@@ -171,7 +171,8 @@ def _measure_ours(options: argparse.Namespace, work: Path, cores: int) -> dict[s
     folder = work / RECIPE / "transformer" / "training"
     metrics = folder / "metrics.jsonl"
     command = [
-        sys.executable, "-m", "nmt.cli.train", RECIPE, *OVERRIDES, "--fresh", "--device", "cpu",
+        sys.executable, "-m", "nmt.cli.train", RECIPE, *OVERRIDES, "--system", "transformer",
+        "--fresh", "--device", "cpu",
         "--data", str(options.data.resolve()), "--output", str(work),
     ]  # fmt: skip
     metrics.unlink(missing_ok=True)
