@@ -45,13 +45,17 @@ def summarise(results: Results, test: TestSet) -> Summary:
     for step in [*test.steps, *test.jumps]:
         if step.before in by_name and step.after in by_name:
             before, after = by_name[step.before], by_name[step.after]
-            sentences.append(_step(step, before, after, metric, values[after.name]))
+            # A jump ends where a step did, and the score there has been told.
+            value = values[after.name] if step in test.steps else None
+            sentences.append(_step(step, before, after, metric, value))
     if len(systems) > 2:
         sentences.append(
             f"From {in_words(first)} to {in_words(last)}: "
             f"{gain(_difference(values, first, last))} {TITLES[metric]} in all."
         )
-    return Summary(" ".join(sentences), _statistical_wins(systems, values, test, metric))
+    return Summary(
+        " ".join(filter(None, sentences)), _statistical_wins(systems, values, test, metric)
+    )
 
 
 def main_metric(test: TestSet) -> MetricName:
@@ -79,27 +83,26 @@ def is_better(metric: MetricName, difference: float) -> bool:
 
 
 def _step(
-    step: Step, before: SystemResult, after: SystemResult, metric: MetricName, value: float
+    step: Step, before: SystemResult, after: SystemResult, metric: MetricName, value: float | None
 ) -> str:
-    who, whom = _capital(in_words(after)), in_words(before)
+    """One step in a sentence, which begins with the score reached unless it is None."""
+    whom = in_words(before)
+    scores = "" if value is None else f"{_capital(in_words(after))} scores {points(value)}"
+    who, whose = ("it", "its") if scores else (in_words(after), f"{in_words(after)}'s")
     test = next((test for test in step.tests if test.metric == metric), None)
     if test is None:
-        return f"{who} scores {points(value)}."
+        return f"{scores}." if scores else ""
     better = is_better(metric, test.difference)
     amount = f"{points(abs(test.difference))} points"
+    lead = f"{whose} {'lead over' if better else 'lag behind'} {whom}, {amount},"
     match verdict(test):
         case True:
-            gains = "gains" if better else "loses"
-            text = f"{who} scores {points(value)}: it {gains} {amount} against {whom}"
+            claim = f"{who} {'gains' if better else 'loses'} {amount} against {whom}"
         case False:
-            lead = "lead over" if better else "lag behind"
-            text = f"{who} scores {points(value)}; its {lead} {whom}, {amount}, may be chance"
+            claim = f"{lead} may be chance"
         case None:
-            lead = "lead over" if better else "lag behind"
-            text = (
-                f"{who} scores {points(value)}; the two tests disagree on whether its {lead} "
-                f"{whom}, {amount}, is chance"
-            )
+            claim = f"the two tests disagree on whether {lead} is chance"
+    text = _capital(f"{scores}{': ' if verdict(test) else '; '}{claim}" if scores else claim)
     against = [
         f"; {TITLES[other.metric]} says the opposite: {gain(other.difference)}, {_chances(other)}"
         for other in step.tests

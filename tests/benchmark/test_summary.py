@@ -64,6 +64,10 @@ def test_a_statistical_system_that_wins_is_named() -> None:
     jumps = [step("phrase-based", "transformer", -14, 0.2)]
     text, wins = _summary(bleu, steps, jumps=jumps)
     assert "it loses 8.0 points against the phrase-based system" in text
+    assert (
+        "The Transformer's lag behind the phrase-based system, 14.0 points, may be chance" in text
+    )
+    assert text.count("The Transformer scores") == 1
     assert wins == (
         "Here a statistical system wins over a neural one: word-by-word translation beats the "
         "Transformer by 1.0 BLEU (not tested); the phrase-based system beats the recurrent network "
