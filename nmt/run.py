@@ -155,7 +155,7 @@ def _finished(folder: Path, inputs: dict[str, Any]) -> ModelFolder | None:
     try:
         model = open_model_folder(folder)
     except UserError as error:
-        error.mend = "--fresh trains it again from the beginning"
+        error.mend = "nmt-train --fresh trains it again from the beginning"
         raise
     if model.training.get("identity") == inputs:
         return model
@@ -166,7 +166,7 @@ def _finished(folder: Path, inputs: dict[str, Any]) -> ModelFolder | None:
         "here is a model of other settings or data, whose checkpoints are gone\n  "
         + "\n  ".join(f"{path}: {how}" for path, how in changed.items()),
         where=str(folder),
-        mend="--fresh trains it anew and forgets that model, another --output leaves it as it is",
+        mend="nmt-train --fresh trains it anew and forgets that model, another --output keeps it",
     )
 
 

@@ -204,7 +204,7 @@ def _refuse_changes(
         raise UserError(
             "here is a training with other settings or data\n  " + "\n  ".join(changed),
             where=str(folder),
-            mend="--fresh begins anew and forgets it, another --output leaves it as it is",
+            mend="nmt-train --fresh begins anew and forgets it, another --output keeps it",
         )
 
 

@@ -38,7 +38,7 @@ def begin_training(folder: Path, inputs: dict[str, Any]) -> None:
                 "here is a training with other settings or data\n  "
                 + "\n  ".join(f"{path}: {how}" for path, how in changed.items()),
                 where=str(folder),
-                mend="--fresh begins anew and forgets it, another --output leaves it as it is",
+                mend="nmt-train --fresh begins anew and forgets it, another --output keeps it",
             )
     write_json(record, inputs)
 

@@ -149,7 +149,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     return UserError(
         f"cannot be read as a checkpoint: {error}",
         where=str(path),
-        mend="--fresh forgets this training and begins anew",
+        mend="nmt-train --fresh forgets this training and begins anew",
     )
 
 
