@@ -112,8 +112,11 @@ def test_own_corpus(tmp_path: Path) -> None:
 
 
 SHORT_DEMO = (
-    "systems.transformer.training.max_updates=3",
-    "systems.recurrent.training.max_updates=3",
+    *(
+        f"systems.{name}.training.{setting}"
+        for name in ("recurrent", "transformer")
+        for setting in ("max_updates=3", "warmup_updates=1")
+    ),
     "systems.phrase-based.tuning.max_rounds=1",
     "--no-speed",
 )

@@ -148,7 +148,7 @@ def test_sizes_are_trained_where_they_belong(done: tuple[Path, Results]) -> None
 
 def test_a_second_run_only_reads(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trained, translated, timed or compared again."""
-    for what in ("run.load", "benchmark.sentences.load", "benchmark.comparison.compare",
+    for what in ("run.load", "benchmark.sentences.load", "benchmark.comparison.compare_statistics",
                  "benchmark.speed.subprocess.run"):  # fmt: skip
         monkeypatch.setattr(f"nmt.{what}", None)
     before = read_results(work / "runs" / "small" / "benchmark" / "results.json")
