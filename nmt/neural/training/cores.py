@@ -35,14 +35,8 @@ class Cores:
 
     def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """``work`` of each item, in turns over the cores; the results in the items' order."""
-        results: list[Result | None] = [None] * len(items)
-
-        def share(number: int) -> None:
-            for index in range(number, len(items), self.number):
-                results[index] = work(items[index])
-
-        self.run(share)
-        return results  # type: ignore[return-value]
+        shares = self.run(lambda number: [work(item) for item in items[number :: self.number]])
+        return [shares[i % self.number][i // self.number] for i in range(len(items))]
 
     def close(self) -> None:
         """End the threads."""
