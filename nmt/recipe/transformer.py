@@ -16,8 +16,8 @@ class TransformerSettings(Settings):
 
     kind: Literal["transformer"] = "transformer"
     """A Transformer."""
-    preset: Literal["tiny", "small", "base", "big"] = "small"
-    """Sizes to start from: widths 128, 256, 512, 1024."""
+    preset: Literal["fast", "tiny", "small", "base", "big"] = "small"
+    """Sizes to start from: widths 128 (fast: 6 encoder layers, 1 of SSRU), 128, 256, 512, 1024."""
     encoder_layers: int | None = Field(default=None, ge=1)
     """Depth of the encoder."""
     decoder_layers: int | None = Field(default=None, ge=1)
@@ -28,6 +28,8 @@ class TransformerSettings(Settings):
     """Inner width of the feed-forward layers."""
     heads: int | None = Field(default=None, ge=1)
     """Attention heads; must divide the width."""
+    decoder: Literal["attention", "ssru"] | None = None
+    """How a decoder looks back: self-attention, or a quicker SSRU (Kim et al. 2019)."""
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
     """LayerNorm (Ba et al. 2016) or RMSNorm (Zhang and Sennrich 2019)."""
     norm_position: Literal["pre", "post"] = "pre"

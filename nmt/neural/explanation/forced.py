@@ -22,6 +22,7 @@ from torch import Tensor
 from nmt.neural.kernels.packed_lstm import Visits
 from nmt.neural.kernels.step_attention import step_cross_attention
 from nmt.neural.model.attention import CrossAttention
+from nmt.neural.model.ensemble import Ensemble, SearchedModel
 from nmt.neural.model.recurrent import Recurrent
 from nmt.neural.model.transformer import DecoderLayer, Transformer
 from nmt.neural.model.translation_model import TranslationModel
@@ -46,7 +47,7 @@ class ForcedDecoding:
 
 @torch.inference_mode()
 def forced_decoding(
-    model: TranslationModel,
+    model: SearchedModel,
     sources: Sequence[NDArray[np.int64]],
     targets: Sequence[Sequence[int]],
     *,
@@ -63,11 +64,25 @@ def forced_decoding(
         layers: the layers of a Transformer's decoder whose mean attention is wanted; None takes
             all above the lowest (`informative_layers`). A recurrent model attends in one place.
     """
+    if isinstance(model, Ensemble):
+        by_member = [
+            forced_decoding(member, sources, targets, layers=layers) for member in model.members
+        ]
+        return [_mean(decoded) for decoded in zip(*by_member, strict=True)]
     found: list[ForcedDecoding] = []
     rows = [np.asarray(target, dtype=np.int64) for target in targets]
     for part in _batches([len(row) + 1 for row in rows]):
         found += _decode(model, sources[part], rows[part], layers)
     return found
+
+
+def _mean(decoded: Sequence[ForcedDecoding]) -> ForcedDecoding:
+    """What an ensemble thinks: the mean of its members' probabilities, and of their attention."""
+    log_p_MT = np.stack([one.log_probability_T for one in decoded])
+    return ForcedDecoding(
+        np.logaddexp.reduce(log_p_MT, axis=0) - np.log(len(decoded)),
+        np.mean([one.attention_TS for one in decoded], axis=0),
+    )
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[slice]:
@@ -137,11 +152,7 @@ def _transformer(
     for number, layer in enumerate(cast(DecoderLayer, layer) for layer in model.decoder):
         if number in attending:
             # The layer's first sublayer, which it computes once more below.
-            norm = layer.self_attention_norm
-            y_TD = layer.self_attention(
-                layer.enter(x_TD, norm), target.positions_N, target.offsets, causal=True
-            )
-            asking_TD = layer.enter(layer.leave(y_TD, x_TD, norm, None), layer.cross_attention_norm)
+            asking_TD = layer.enter(layer.look_back(x_TD, target), layer.cross_attention_norm)
             weights.append(_weights(layer.cross_attention, asking_TD, memory_SD, batch))
         x_TD = layer(x_TD, target, memory_SD, source)
     return model.decoder_norm(x_TD), torch.stack(weights).mean(dim=0)

@@ -12,6 +12,7 @@ from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.attention import CrossAttention, SelfAttention
 from nmt.neural.model.layers import Embedding, FeedForward, make_norm, make_table
+from nmt.neural.model.ssru import SSRU
 from nmt.neural.packed import Packed, PackedBatch
 
 
@@ -59,16 +60,40 @@ class EncoderLayer(_Layer):
 
 
 class DecoderLayer(_Layer):
-    """Causal self-attention, attention to the memory, and feed-forward."""
+    """Causal self-attention or an SSRU, attention to the memory, and feed-forward."""
+
+    self_attention: SelfAttention
+    self_attention_norm: nn.Module
+    recurrence: SSRU
+    recurrence_norm: nn.Module
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        self.self_attention = SelfAttention(architecture)
-        self.self_attention_norm = make_norm(architecture)
+        self.kind = architecture.decoder
+        if self.kind == "ssru":
+            self.recurrence = SSRU(architecture)
+            self.recurrence_norm = make_norm(architecture)
+        else:
+            self.self_attention = SelfAttention(architecture)
+            self.self_attention_norm = make_norm(architecture)
         self.cross_attention = CrossAttention(architecture)
         self.cross_attention_norm = make_norm(architecture)
         self.feed_forward = FeedForward(architecture)
         self.feed_forward_norm = make_norm(architecture)
+
+    def look_back(self, x_TD: Tensor, target: Packed, keys: DropoutKeys | None = None) -> Tensor:
+        """The first sublayer, by which a position learns of those before it: [T, D] to [T, D]."""
+        if self.kind == "ssru":
+            y_TD = self.recurrence(self.enter(x_TD, self.recurrence_norm), target.offsets)
+            return self.leave(y_TD, x_TD, self.recurrence_norm, keys)
+        y_TD = self.self_attention(
+            self.enter(x_TD, self.self_attention_norm),
+            target.positions_N,
+            target.offsets,
+            causal=True,
+            keys=keys,
+        )
+        return self.leave(y_TD, x_TD, self.self_attention_norm, keys)
 
     def forward(
         self,
@@ -79,14 +104,7 @@ class DecoderLayer(_Layer):
         keys: DropoutKeys | None = None,
     ) -> Tensor:
         """[T, D] to [T, D], every position seeing itself and those before in its sentence."""
-        y_TD = self.self_attention(
-            self.enter(x_TD, self.self_attention_norm),
-            target.positions_N,
-            target.offsets,
-            causal=True,
-            keys=keys,
-        )
-        x_TD = self.leave(y_TD, x_TD, self.self_attention_norm, keys)
+        x_TD = self.look_back(x_TD, target, keys)
         y_TD = self.cross_attention(
             self.enter(x_TD, self.cross_attention_norm),
             memory_SD,

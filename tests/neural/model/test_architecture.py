@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nmt.errors import UserError
-from nmt.neural.model.architecture import Architecture, base, big, design, small, tiny
+from nmt.neural.model.architecture import Architecture, base, big, design, fast, small, tiny
 from nmt.recipe.transformer import TransformerSettings
 
 
@@ -34,17 +34,26 @@ def test_presets_derive_from_one_another() -> None:
         assert changed <= sizes
 
 
-@pytest.mark.parametrize("preset", ["tiny", "small", "base", "big"])
+@pytest.mark.parametrize("preset", ["fast", "tiny", "small", "base", "big"])
 def test_a_preset_alone_designs_itself(preset: str) -> None:
-    by_name = {"tiny": tiny, "small": small, "base": base, "big": big}
+    by_name = {"fast": fast, "tiny": tiny, "small": small, "base": base, "big": big}
     expected = replace(by_name[preset](), source_vocabulary_size=100, target_vocabulary_size=100)
     assert designed(preset=preset) == expected
+
+
+def test_the_fast_preset_is_deep_where_that_is_cheap() -> None:
+    """Its decoder, which runs once a piece and hypothesis, is a single SSRU layer."""
+    assert fast().width == tiny().width
+    assert fast().encoder_layers > tiny().encoder_layers
+    assert (fast().decoder_layers, fast().decoder) == (1, "ssru")
+    assert designed(preset="fast", decoder="attention").decoder == "attention"
 
 
 def test_every_setting_takes_the_place_of_the_preset() -> None:
     chosen: dict[str, Any] = {
         "encoder_layers": 5, "decoder_layers": 2, "width": 96, "feed_forward_width": 100,
-        "heads": 6, "norm": "rmsnorm", "norm_position": "post", "positions": "rotary",
+        "heads": 6, "decoder": "ssru", "norm": "rmsnorm", "norm_position": "post",
+        "positions": "rotary",
         "activation": "swiglu", "tied_embeddings": "decoder", "dropout": 0.15,
         "attention_dropout": 0.2, "activation_dropout": 0.25, "embedding_dropout": 0.35,
         "encoder_layer_drop": 0.3, "decoder_layer_drop": 0.4, "max_positions": 77,

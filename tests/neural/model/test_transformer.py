@@ -32,6 +32,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"tied_embeddings": "decoder", "target_vocabulary_size": 23},
     {"tied_embeddings": "none", "source_vocabulary_size": 29},
     {"encoder_layers": 1, "decoder_layers": 3},
+    {"decoder": "ssru"},
 ]
 
 

@@ -13,8 +13,8 @@ from nmt.neural.model.attention import CrossAttention
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.packed import pack, pack_source
+from nmt.neural.search import histories
 from nmt.neural.search import rows as search_rows
-from nmt.neural.search import transformer_steps
 from nmt.neural.search.steps import begin_steps
 from nmt.neural.search.transformer_steps import TransformerSteps
 from nmt.tokenization.protocol import BOS_ID
@@ -32,6 +32,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"positions": "rotary", "activation": "gelu"},
     {"positions": "learned", "decoder_layers": 1},
     {"tied_embeddings": "none", "source_vocabulary_size": 29},
+    {"decoder": "ssru"},
+    {"decoder": "ssru", "decoder_layers": 1, "norm_position": "post", "positions": "rotary"},
 ]
 
 RECURRENT_VARIANTS: list[dict[str, Any]] = [
@@ -105,7 +107,7 @@ def test_up_to_the_last_position() -> None:
 @pytest.mark.parametrize("room", [1, 2, 5])
 def test_more_steps_than_there_is_room_for(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no longer read is thrown out, again and again; what is read stays right."""
-    monkeypatch.setattr(transformer_steps, "_ROOM", room)
+    monkeypatch.setattr(histories, "_ROOM", room)
     walk(make_model(dtype=torch.float64), [3, 4, 2], 33, 20, 1e-12)
 
 
@@ -113,14 +115,16 @@ def test_more_steps_than_there_is_room_for(room: int, monkeypatch: pytest.Monkey
 def test_memory_does_not_grow_with_the_number_of_steps() -> None:
     """Rows that say four pieces each, and then make room for others, for ever."""
     state = TransformerSteps(make_model(), random_rows([3]), beam=40)
-    before = [len(cache) for cache in state._caches]
+    history = state._history
+    assert isinstance(history, histories.KeysHistory)
+    before = [len(cache) for cache in history._caches]
     rows = np.arange(40)
     for step in range(200):
         begins = ((rows + step) % 4 == 0) | (step == 0)
         state.advance(
             np.where(begins, BOS_ID, 5), np.where(begins, -1, rows), np.zeros(40, dtype=np.int64)
         )
-    assert [len(cache) for cache in state._caches] == before
+    assert [len(cache) for cache in history._caches] == before
 
 
 @torch.no_grad()
