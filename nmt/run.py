@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from nmt.lines import read_lines
 from nmt.lock import only_one
 from nmt.model_folder import ModelFolder, open_model_folder
 from nmt.recipe import (
+    EnsembleSettings,
     NeuralSettings,
     PhraseBasedSettings,
     Recipe,
@@ -69,8 +71,9 @@ def train_systems(
 
     Args:
         run: the recipe and where its results go.
-        names: the systems to train, in this order.
-        fresh: forget what earlier runs of these systems left.
+        names: the systems to train, in this order, but members of ensembles before these, whether
+            they are named or not.
+        fresh: forget what earlier runs of the named systems left.
         corpus: the recipe's, if it is prepared already.
 
     Raises UserError for what the data or the disk do not allow, and where a system was trained with
@@ -78,22 +81,22 @@ def train_systems(
     """
     if corpus is None:
         corpus = prepare_corpus(run.recipe.corpus, cache=run.cache, report=run.say)
-    models = {}
-    for name in names:
+    models: dict[str, ModelFolder] = {}
+    for name in run.recipe.with_members(names):
         folder = run.folder / name
         with only_one(folder):
-            if fresh:
+            if fresh and name in names:
                 _clear(folder)
-            inputs = _inputs(run.recipe, name, corpus)
+            inputs = _inputs(run.recipe, name, corpus, models)
             model = _finished(folder, inputs)
             if model is None:
-                model = _train(run, name, corpus, folder, inputs)
+                model = _train(run, name, corpus, folder, inputs, models)
             else:
                 run.say(f"{name} is trained already: {folder}")
             _score(run, corpus, model)
             models[name] = model
             run.say(f"translate with: nmt-translate {shlex.quote(str(folder))} --input FILE")
-    return models
+    return {name: models[name] for name in names}
 
 
 def read_translations(model: ModelFolder, test: str) -> list[str]:
@@ -106,9 +109,19 @@ def _translations(model: ModelFolder, test: str) -> Path:
 
 
 def _train(
-    run: Run, name: str, corpus: PreparedCorpus, folder: Path, inputs: dict[str, Any]
+    run: Run,
+    name: str,
+    corpus: PreparedCorpus,
+    folder: Path,
+    inputs: dict[str, Any],
+    models: Mapping[str, ModelFolder],
 ) -> ModelFolder:
     match run.recipe.systems[name]:
+        case EnsembleSettings(members=members):
+            from nmt.neural.ensemble import make_ensemble
+
+            together = {member: models[member] for member in members}
+            return make_ensemble(run.recipe, name, together, folder, inputs=inputs)
         case TransformerSettings() | RecurrentSettings():
             from nmt.neural.train import train_neural
 
@@ -131,9 +144,23 @@ def _train(
             )
 
 
-def _inputs(recipe: Recipe, name: str, corpus: PreparedCorpus) -> dict[str, Any]:
-    """All that a system's training depends on, under the names of the recipe's settings."""
-    neural = isinstance(recipe.systems[name], NeuralSettings)
+def _inputs(
+    recipe: Recipe, name: str, corpus: PreparedCorpus, models: Mapping[str, ModelFolder]
+) -> dict[str, Any]:
+    """All that a system's training depends on, under the names of the recipe's settings.
+
+    Of an ensemble that is its members' models, which are among ``models``.
+    """
+    system = recipe.systems[name]
+    if isinstance(system, EnsembleSettings):
+        return {
+            "members": {
+                member: {file: facts.sha256[:12] for file, facts in models[member].files.items()}
+                for member in system.members
+            },
+            "systems": {name: system.model_dump(mode="json")},
+        }
+    neural = isinstance(system, NeuralSettings)
     return {
         "corpus": {
             "train": corpus.train.content_hash[:12],
@@ -141,7 +168,7 @@ def _inputs(recipe: Recipe, name: str, corpus: PreparedCorpus) -> dict[str, Any]
             "valid": corpus.valid.content_hash[:12],
         },
         **({"tokenizer": recipe.tokenizer.model_dump(mode="json")} if neural else {}),
-        "systems": {name: recipe.systems[name].model_dump(mode="json", exclude=_INDIFFERENT)},
+        "systems": {name: system.model_dump(mode="json", exclude=_INDIFFERENT)},
     }
 
 
@@ -159,7 +186,7 @@ def _finished(folder: Path, inputs: dict[str, Any]) -> ModelFolder | None:
         raise
     if model.training.get("identity") == inputs:
         return model
-    if (folder / "training").is_dir():
+    if (folder / "training").is_dir() or model.kind == "ensemble":  # which is made again at once
         return None
     changed = differences(model.training.get("identity"), inputs)
     raise UserError(

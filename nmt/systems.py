@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from nmt.errors import UserError
+from nmt.errors import UserError, UserErrors
 from nmt.model_folder import open_model_folder
 from nmt.translator import Translator
 
@@ -13,8 +14,11 @@ Device = Literal["auto", "cpu", "cuda"]
 """Where to compute; ``auto`` takes the GPU if there is one."""
 
 
-def load(path: str | Path, *, device: Device = "auto") -> Translator:
+def load(path: str | Path | Sequence[str | Path], *, device: Device = "auto") -> Translator:
     """Open a model folder, of whichever kind of system.
+
+    Several paths, of neural systems of the same pieces, give one translator that averages what
+    they predict (an ensemble); it searches with the settings of the first.
 
     On the CPU PyTorch is set up for the whole process: a thread an operation (sentences are shared
     out among the cores instead), and the quicker of its libraries for matrix products.
@@ -22,12 +26,18 @@ def load(path: str | Path, *, device: Device = "auto") -> Translator:
     Raises UserError if it is not one, if something of it is missing or damaged, or if the device is
     not there.
     """
+    if not isinstance(path, str | Path):
+        return _load_together([Path(one) for one in path], device)
     folder = open_model_folder(Path(path))
     match folder.kind:
         case "transformer" | "recurrent":
             from nmt.neural.system import load_neural
 
             return load_neural(folder, device)
+        case "ensemble":
+            from nmt.neural.ensemble import load_ensemble
+
+            return load_ensemble(folder, device)
         case "phrase-based":  # computes on the CPU, wherever others compute
             from nmt.statistical.system import load_phrase_based
 
@@ -42,3 +52,28 @@ def load(path: str | Path, *, device: Device = "auto") -> Translator:
                 where=str(folder.path),
                 mend="upgrade with: pip install --upgrade bitext-nmt",
             )
+
+
+def _load_together(paths: Sequence[Path], device: Device) -> Translator:
+    """One translator of several models; raises UserErrors for those that do not go together."""
+    if not paths:
+        raise UserError("no model to load", mend="give the path of one, or the paths of several")
+    if len(paths) == 1:
+        return load(paths[0], device=device)
+    from nmt.neural.ensemble import join
+    from nmt.neural.system import NeuralTranslator
+
+    members: dict[str, NeuralTranslator] = {}
+    errors = []
+    for path in paths:
+        member = load(path, device=device)
+        if not isinstance(member, NeuralTranslator):
+            errors.append(UserError("not a neural system: it predicts no pieces", where=str(path)))
+        elif str(path) in members:
+            errors.append(UserError("the same model a second time", where=str(path)))
+        else:
+            members[str(path)] = member
+    if errors:
+        errors[-1].mend = "an ensemble is of different neural models"
+        raise UserErrors(errors)
+    return join(members)

@@ -16,6 +16,7 @@ _IN_WORDS: Final = {
     "phrase-based": "the phrase-based system",
     "recurrent": "the recurrent network",
     "transformer": "the Transformer",
+    "ensemble": "the ensemble",
 }
 
 

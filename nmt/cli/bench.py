@@ -77,7 +77,7 @@ def bench(
     from nmt.stopping import StopOnSignal, Stopped
 
     settings = read_recipe(recipe, overrides or (), data_root=data)
-    chosen = choose_systems(system, list(settings.systems))
+    chosen = settings.with_members(choose_systems(system, list(settings.systems)))
     names = [name for name in settings.systems if name in chosen]
     stop = StopOnSignal()
 

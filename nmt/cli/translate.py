@@ -42,6 +42,15 @@ def translate(
             show_default=False,
         ),
     ],
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--ensemble",
+            metavar="MODEL",
+            help="Translate together with this model too, of the same pieces; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     input_file: Annotated[
         Path | None,
         typer.Option(
@@ -270,7 +279,7 @@ def translate(
     with open_output(target) as stream:
         from nmt.systems import load
 
-        translator = load(model, device=device)
+        translator = load([model, *ensemble] if ensemble else model, device=device)
         name = str(source or STANDARD_INPUT)
         if chosen is None:
             with _display(verbose, source, target) as display:

@@ -18,6 +18,7 @@ from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
 from nmt.neural.device import choose_device, prepare
 from nmt.neural.explanation.attention import AttentionExplanation, explain
+from nmt.neural.model.ensemble import SearchedModel
 from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.hypotheses import FoundPieces
@@ -43,7 +44,7 @@ class NeuralTranslator(Translator):
 
     def __init__(
         self,
-        model: TranslationModel,
+        model: SearchedModel,
         tokenizers: TokenizerPair,
         settings: SearchSettings,
         *,
@@ -72,7 +73,7 @@ class NeuralTranslator(Translator):
         self.source_language = source_language
         self.target_language = target_language
         self.default_batch_tokens = settings.batch_tokens
-        self._workers = workers
+        self.workers = workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search")
 
     @property
@@ -138,20 +139,20 @@ class NeuralTranslator(Translator):
 
         # Source i goes to part i % workers: sources come sorted by length, so parts are alike.
         parts = [
-            (sources[first :: self._workers], draws[first :: self._workers])
-            for first in range(min(self._workers, len(sources)))
+            (sources[first :: self.workers], draws[first :: self.workers])
+            for first in range(min(self.workers, len(sources)))
         ]
         results = self.map_parallel(work, parts)
-        return [results[i % self._workers][i // self._workers] for i in range(len(sources))]
+        return [results[i % self.workers][i // self.workers] for i in range(len(sources))]
 
     def map_parallel(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
         """``[work(item) for item in items]``, with as many at a time as there are workers."""
-        if len(items) == 1 or self._workers == 1:
+        if len(items) == 1 or self.workers == 1:
             return [work(item) for item in items]
         return list(self._pool.map(work, items))
 
 
-def save_weights(model: TranslationModel, path: Path) -> None:
+def save_weights(model: SearchedModel, path: Path) -> None:
     """Write the model's parameters, shared ones once, as safetensors."""
     safetensors.torch.save_file(
         {name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}, path

@@ -1,5 +1,6 @@
 """Recipes: typed settings read from YAML, with every problem reported at once."""
 
+from nmt.recipe.ensemble import EnsembleSettings
 from nmt.recipe.find import shipped_recipes
 from nmt.recipe.neural import SearchSettings, TrainingSettings
 from nmt.recipe.phrase_based import PhraseBasedSettings
@@ -11,6 +12,7 @@ from nmt.recipe.tree import EvaluationSettings, Recipe
 from nmt.recipe.word_by_word import WordByWordSearchSettings, WordByWordSettings
 
 __all__ = [
+    "EnsembleSettings",
     "EvaluationSettings",
     "NeuralSettings",
     "PhraseBasedSettings",

@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from nmt.recipe.ensemble import EnsembleSettings
 from nmt.recipe.phrase_based import PhraseBasedSettings
 from nmt.recipe.recurrent import RecurrentSettings
 from nmt.recipe.transformer import TransformerSettings
@@ -15,6 +16,7 @@ NeuralSettings: TypeAlias = TransformerSettings | RecurrentSettings
 """Those of systems that work on the tokenizer's pieces, and are trained by gradients."""
 
 SystemSettings = Annotated[
-    NeuralSettings | PhraseBasedSettings | WordByWordSettings, Field(discriminator="kind")
+    NeuralSettings | EnsembleSettings | PhraseBasedSettings | WordByWordSettings,
+    Field(discriminator="kind"),
 ]
 """Each kind of system is a member of this union, told apart by its ``kind``."""

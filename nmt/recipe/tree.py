@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from nmt.corpus.settings import CorpusSettings
+from nmt.recipe.ensemble import EnsembleSettings
+from nmt.recipe.suggest import did_you_mean
 from nmt.recipe.systems import NeuralSettings, SystemSettings
 from nmt.settings import Contradiction, Name, Settings
 from nmt.tokenization.settings import SentencePieceSettings, TokenizerSettings, WordSettings
@@ -62,6 +64,39 @@ class Recipe(Settings):
         for name, system in self.systems.items():
             if isinstance(system, NeuralSettings):
                 yield from _contradictions_with_tokenizer(name, system, self.tokenizer)
+            elif isinstance(system, EnsembleSettings):
+                yield from _wrong_members(name, system, self.systems)
+
+    def with_members(self, names: Sequence[str]) -> list[str]:
+        """Systems in the order in which they can be made: members of ensembles before these."""
+        order: dict[str, None] = {}
+        for name in names:
+            system = self.systems[name]
+            order |= dict.fromkeys(system.members if isinstance(system, EnsembleSettings) else ())
+            order[name] = None
+        return list(order)
+
+
+def _wrong_members(
+    name: str, ensemble: EnsembleSettings, systems: Mapping[str, SystemSettings]
+) -> Iterable[Contradiction]:
+    neural = [other for other in systems if isinstance(systems[other], NeuralSettings)]
+    for index, member in enumerate(ensemble.members):
+        if member in neural:
+            continue
+        setting = f"systems.{name}.members.{index}"
+        if member == name:
+            what, mend = "an ensemble cannot be a member of itself", None
+        elif member not in systems:
+            what, mend = f"the recipe has no system {member}", did_you_mean(member, neural)
+        else:
+            what = (
+                f"a system of kind {systems[member].kind} cannot be a member: only neural systems "
+                "predict pieces of the tokenizer"
+            )
+            mend = None
+        mend = mend or (f"the neural systems here are {', '.join(neural)}" if neural else None)
+        yield Contradiction(what, (setting,), mend)
 
 
 def _contradictions_with_tokenizer(

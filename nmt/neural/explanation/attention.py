@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmt.neural.explanation.forced import ForcedDecoding, forced_decoding
 from nmt.neural.explanation.words import Word, words_of_pieces
-from nmt.neural.model.translation_model import TranslationModel
+from nmt.neural.model.ensemble import SearchedModel
 from nmt.neural.search.hypotheses import FoundPieces
 from nmt.tokenization import TokenizerPair
 
@@ -98,7 +98,7 @@ def alignment_links(explanation: AttentionExplanation) -> list[tuple[int, int]]:
 
 
 def explain(
-    model: TranslationModel,
+    model: SearchedModel,
     tokenizers: TokenizerPair,
     sources: Sequence[NDArray[np.int64]],
     found: Sequence[FoundPieces],

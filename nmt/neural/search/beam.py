@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.neural.kernels.top_pieces import top_pieces
-from nmt.neural.model.translation_model import TranslationModel
+from nmt.neural.model.ensemble import SearchedModel
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
 from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
 from nmt.neural.search.rows import rows_at_once
@@ -28,7 +28,7 @@ DEAD = -np.inf
 
 @torch.inference_mode()
 def beam_search(
-    model: TranslationModel,
+    model: SearchedModel,
     sources: Sequence[np.ndarray],
     settings: SearchSettings,
     *,

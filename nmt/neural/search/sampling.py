@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nmt.neural.kernels.top_pieces import top_pieces
-from nmt.neural.model.translation_model import TranslationModel
+from nmt.neural.model.ensemble import SearchedModel
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
 from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
 from nmt.neural.search.rows import rows_at_once
@@ -25,7 +25,7 @@ from nmt.tokenization.protocol import EOS_ID
 
 @torch.inference_mode()
 def sample(
-    model: TranslationModel,
+    model: SearchedModel,
     sources: Sequence[np.ndarray],
     settings: SearchSettings,
     sampling: Sampling,

@@ -11,9 +11,10 @@ from typing import Protocol, assert_never
 import numpy as np
 from torch import Tensor
 
+from nmt.neural.model.ensemble import Ensemble, SearchedModel
 from nmt.neural.model.recurrent import Recurrent
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.model.translation_model import TranslationModel
+from nmt.neural.search.ensemble_steps import EnsembleSteps
 from nmt.neural.search.recurrent_steps import RecurrentSteps
 from nmt.neural.search.transformer_steps import TransformerSteps
 
@@ -44,7 +45,7 @@ class Steps(Protocol):
         ...
 
 
-def begin_steps(model: TranslationModel, sources: Sequence[np.ndarray], *, beam: int) -> Steps:
+def begin_steps(model: SearchedModel, sources: Sequence[np.ndarray], *, beam: int) -> Steps:
     """Encode the sources, and be ready for their first pieces.
 
     Args:
@@ -57,5 +58,9 @@ def begin_steps(model: TranslationModel, sources: Sequence[np.ndarray], *, beam:
             return TransformerSteps(model, sources, beam=beam)
         case Recurrent():
             return RecurrentSteps(model, sources)
+        case Ensemble():
+            return EnsembleSteps(
+                [begin_steps(member, sources, beam=beam) for member in model.members]
+            )
         case _:
             assert_never(model)
