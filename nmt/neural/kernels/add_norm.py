@@ -48,11 +48,13 @@ def add_norm(
         rate: share of y that dropout takes.
         keys: where dropout's randomness comes from; None is evaluation.
     """
-    if not gpu.takes(y_ND) or isinstance(keys, DropoutKeys):
-        assert not isinstance(keys, DeviceKeys), "keys on the device are for its kernels"
+    if isinstance(keys, DropoutKeys) or (keys is None and not gpu.takes(y_ND)):
         sum_ND = dropout_add(y_ND, residual_ND, rate, keys)
         normed_ND: Tensor = norm(sum_ND)
         return sum_ND, normed_ND
+    key = keys.next() if keys is not None and rate else None
+    if keys is not None and not keys.uses("add_norm"):
+        return add_norm_reference(y_ND, residual_ND, norm, rate, key)
     from nmt.neural.kernels import add_norm_triton
 
     return add_norm_triton.add_norm(
@@ -62,7 +64,7 @@ def add_norm(
         norm.bias if isinstance(norm, nn.LayerNorm) else None,
         epsilon(norm, residual_ND.dtype),
         rate,
-        keys.next() if keys is not None and rate else None,
+        key,
         centred=isinstance(norm, nn.LayerNorm),
     )
 

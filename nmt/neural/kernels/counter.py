@@ -10,10 +10,13 @@ same mask whatever the shape of tiles.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from nmt.neural.kernels.gpu import Kernel
 
 _WORD = 0xFFFFFFFF
 
@@ -28,13 +31,28 @@ class CounterKey(NamedTuple):
 
 
 class DeviceKeys:
-    """The keys of a step's dropouts, in order. A new object begins anew: make one for each step."""
+    """The keys of a step's dropouts, in order. A new object begins anew: make one for each step.
 
-    __slots__ = ("_calls", "_words")
+    A pass that is given them computes with the kernels of the GPU, wherever its tensors are.
+    """
 
-    def __init__(self, words: Tensor) -> None:
+    __slots__ = ("_calls", "_references", "_words")
+
+    def __init__(self, words: Tensor, references: Collection[Kernel] = ()) -> None:
+        """Begin a step.
+
+        Args:
+            words: int32 [2] on the device; the key of the step.
+            references: kernels whose place their references in plain PyTorch take, with the same
+                masks: to compare the two, or for tensors that a kernel cannot take.
+        """
         self._words = words
+        self._references = references
         self._calls = 0
+
+    def uses(self, kernel: Kernel) -> bool:
+        """Whether this kernel computes, not its reference."""
+        return kernel not in self._references
 
     def next(self) -> CounterKey:
         """The key of the next dropout."""
@@ -69,7 +87,7 @@ def mixed_bits_reference(index: Tensor, first: Tensor, second: Tensor) -> Tensor
 def call_words_reference(key: CounterKey) -> tuple[Tensor, Tensor]:
     """The two words of one dropout, in plain PyTorch: int64."""
     first, second = (word & _WORD for word in key.words.long())
-    calls = torch.tensor([2 * key.call, 2 * key.call + 1], device=key.words.device)
+    calls = torch.arange(2 * key.call, 2 * key.call + 2, device=key.words.device)
     one, other = mixed_bits_reference(calls, first, second)
     return one, other
 
@@ -78,6 +96,25 @@ def keep_mask_reference(shape: tuple[int, ...], rate: float, key: CounterKey) ->
     """Which elements of a tensor stay, in plain PyTorch: bool, counted row by row."""
     index = torch.arange(math.prod(shape), device=key.words.device).view(shape)
     return mixed_bits_reference(index, *call_words_reference(key)) >= drop_limit(rate) & _WORD
+
+
+def keep_weights_reference(
+    query: Tensor, key_row: Tensor, heads: int, rate: float, key: CounterKey
+) -> Tensor:
+    """Which weights of attention stay, in plain PyTorch: bool [B, H, L, S].
+
+    Args:
+        query: int64 [B, L], the rows of the queries in the packed batch.
+        key_row: int64 [B, S], the rows of the keys.
+        heads: of the attention.
+        rate: share that is dropped.
+        key: of this dropout.
+    """
+    one, other = call_words_reference(key)
+    head = torch.arange(heads, device=query.device)[:, None]
+    word_BHL = mixed_bits_reference(query[:, None, :] * heads + head, one, other)
+    bits = mixed_bits_reference(key_row[:, None, None, :], word_BHL[..., None], other)
+    return bits >= drop_limit(rate) & _WORD
 
 
 def dropout_reference(x: Tensor, rate: float, key: CounterKey | None) -> Tensor:

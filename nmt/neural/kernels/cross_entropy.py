@@ -23,10 +23,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nmt.neural.kernels import gpu
+from nmt.neural.kernels.counter import DeviceKeys
 from nmt.tokenization.protocol import PAD_ID
 
 CHUNK_ELEMENTS = 1 << 21
 """Logits computed at once: 8 MB in float32, within a core's share of the last-level cache."""
+GPU_CHUNK_ELEMENTS = 1 << 27
+"""The same on a GPU, for what its own kernel does not do: enough for a wide matrix product."""
 
 
 def smoothed_cross_entropy_reference(
@@ -34,7 +37,8 @@ def smoothed_cross_entropy_reference(
 ) -> tuple[Tensor, Tensor]:
     """The same in plain PyTorch, holding all logits: (loss to minimise, its unsmoothed part)."""
     mask_N = targets_N != PAD_ID
-    log_p_NV = torch.log_softmax((hidden_ND * mask_N[:, None]) @ weight_VD.T, dim=-1)
+    logits_NV = (hidden_ND * mask_N[:, None]) @ weight_VD.to(hidden_ND.dtype).T
+    log_p_NV = torch.log_softmax(logits_NV, -1, torch.promote_types(logits_NV.dtype, torch.float32))
     nll = -(log_p_NV.gather(1, targets_N[:, None])[:, 0] * mask_N).sum()
     loss = (1 - smoothing) * nll - smoothing * (log_p_NV.mean(dim=-1) * mask_N).sum()
     if r_drop:
@@ -109,7 +113,8 @@ class _FusedCrossEntropy(torch.autograd.Function):
         d_weight_VD = torch.zeros_like(weight_VD, dtype=wide) if wants_gradient else None
         views = 2 if r_drop else 1
         rows = hidden_ND.shape[0] // views
-        step = max(1, CHUNK_ELEMENTS // weight_VD.shape[0] // views)
+        elements = CHUNK_ELEMENTS if hidden_ND.device.type == "cpu" else GPU_CHUNK_ELEMENTS
+        step = max(1, elements // weight_VD.shape[0] // views)
         for start in range(0, rows, step):
             parts = [
                 slice(view * rows + start, view * rows + min(start + step, rows))
@@ -156,6 +161,7 @@ def smoothed_cross_entropy(
     targets_N: Tensor,
     smoothing: float,
     r_drop: float = 0.0,
+    keys: DeviceKeys | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Label-smoothed cross-entropy of ``hidden @ weight.T`` against targets, summed over rows.
 
@@ -166,11 +172,15 @@ def smoothed_cross_entropy(
         targets_N: the pieces to predict; PAD where there is none.
         smoothing: probability mass spread evenly over the vocabulary.
         r_drop: weight of the symmetric divergence of Liang et al. (2021), equation 4; 0 is off.
+        keys: of the pass; they say whether the GPU's kernel computes, which else goes by device.
 
     Returns:
         The loss to minimise and, for reports, its unsmoothed negative log-likelihood, both sums.
     """
-    if gpu.takes(hidden_ND) and not r_drop:
+    by_kernel = gpu.takes(hidden_ND) if keys is None else keys.uses("cross_entropy")
+    if keys is not None and not by_kernel:
+        return smoothed_cross_entropy_reference(hidden_ND, weight_VD, targets_N, smoothing, r_drop)
+    if by_kernel and not r_drop:
         from nmt.neural.kernels import cross_entropy_triton
 
         return cross_entropy_triton.smoothed_cross_entropy(

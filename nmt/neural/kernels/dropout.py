@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nmt.neural.kernels.compiled import compiled
+from nmt.neural.kernels.counter import DeviceKeys, dropout_reference
 
 
 class DropoutKeys:
@@ -114,14 +115,16 @@ class _CounterDropoutAdd(torch.autograd.Function):
         return _masked(d_out, ctx.p, ctx.key), d_out, None, None
 
 
-def dropout(x: Tensor, p: float, keys: DropoutKeys | None) -> Tensor:
+def dropout(x: Tensor, p: float, keys: DropoutKeys | DeviceKeys | None) -> Tensor:
     """Zero each element of ``x`` with probability ``p``, scaling the rest by 1/(1-p).
 
-    ``keys`` of None is evaluation: ``x`` itself. On a GPU PyTorch's dropout is as fast as its
-    memory, and draws from PyTorch's generator instead of the keys.
+    ``keys`` of None is evaluation: ``x`` itself. With keys of the host on a GPU, PyTorch's dropout
+    draws from PyTorch's generator instead of the keys, and is as fast as its memory.
     """
     if keys is None or p == 0:
         return x
+    if isinstance(keys, DeviceKeys):
+        return dropout_reference(x, p, keys.next())
     if x.device.type == "cpu":
         out: Tensor = _CounterDropout.apply(x, p, keys.next())  # type: ignore[no-untyped-call]
         return out

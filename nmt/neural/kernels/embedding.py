@@ -46,7 +46,7 @@ def embed_reference(
     """The same in plain PyTorch."""
     x_ND = F.embedding(pieces_N, table_VD) * scale
     if positions_LD is not None:
-        x_ND = x_ND + F.embedding(positions_N, positions_LD)
+        x_ND = (x_ND + F.embedding(positions_N, positions_LD)).to(table_VD.dtype)
     return dropout_reference(x_ND, rate, key)
 
 
@@ -72,13 +72,16 @@ def embed(
         keys: where dropout's randomness comes from; None is evaluation.
         groups: the rows by their pieces, where they are known; only the GPU's gradient uses them.
     """
-    if not gpu.takes(table_VD) or isinstance(keys, DropoutKeys):
-        assert not isinstance(keys, DeviceKeys), "keys on the device are for its kernels"
+    # Without groups there is no gradient to prepare, and PyTorch is as fast.
+    plain = groups is None or not gpu.takes(table_VD)
+    if isinstance(keys, DropoutKeys) or (keys is None and plain):
         x_ND = embed_reference(pieces_N, positions_N, table_VD, positions_LD, scale)
         return dropout(x_ND, rate, keys)
+    key = keys.next() if keys is not None and rate else None
+    if keys is not None and not keys.uses("embedding"):
+        return embed_reference(pieces_N, positions_N, table_VD, positions_LD, scale, rate, key)
     from nmt.neural.kernels import embedding_triton
 
-    key = keys.next() if keys is not None and rate else None
     groups = groups or group_rows(pieces_N, len(table_VD))
     return embedding_triton.embed(
         pieces_N, positions_N, table_VD, positions_LD, scale, rate, key, groups

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 Precision = Literal["ieee", "tf32"]
 """How matrix products of float32 are computed; those of the half types add up in float32."""
+
+Kernel = Literal["attention", "add_norm", "embedding", "cross_entropy"]
+"""Of a forward pass; each has a reference in plain PyTorch that can take its place."""
+
+KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 
 HEAD_WIDTHS = (32, 64, 128)
 """For which there are tiles of attention."""
@@ -19,11 +24,11 @@ HEAD_WIDTHS = (32, 64, 128)
 def takes(x: Tensor) -> bool:
     """Whether the Triton kernels can take ``x``; if not, a kernel does as its reference does."""
     types = (torch.float32, torch.bfloat16, torch.float16)
-    return x.is_cuda and x.dtype in types and _usable(x.device.index or 0)
+    return x.is_cuda and x.dtype in types and usable(x.device.index or 0)
 
 
 @cache
-def _usable(index: int) -> bool:
+def usable(index: int) -> bool:
     """Whether Triton is installed and the GPU has matrix units for bfloat16 (Ampere or newer)."""
     installed = importlib.util.find_spec("triton") is not None
     return installed and torch.cuda.get_device_capability(index) >= (8, 0)

@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from nmt.neural.kernels import gpu
 from nmt.neural.kernels.attention_spans import AttentionSpans, attention_spans
 from nmt.neural.kernels.compiled import REORDER, compiled
-from nmt.neural.kernels.counter import DeviceKeys
+from nmt.neural.kernels.counter import DeviceKeys, keep_scale, keep_weights_reference
 from nmt.neural.kernels.dropout import DropoutKeys, dropout, keep_bits, mask_arguments
 
 
@@ -39,7 +39,7 @@ def packed_attention_reference(
     *,
     causal: bool = False,
     dropout_rate: float = 0.0,
-    keys: DropoutKeys | None = None,
+    keys: DropoutKeys | DeviceKeys | None = None,
 ) -> Tensor:
     """The same in plain PyTorch, through a padded grid: [N, H, E]; rows of no sentence are zero."""
     q_rows, q_mask_BL = _grid(q_offsets)
@@ -56,7 +56,13 @@ def packed_attention_reference(
     else:
         scores = q_BHLE @ k_BHSE.transpose(-2, -1) * q_NHE.shape[-1] ** -0.5
         weights = torch.softmax(scores.masked_fill(~mask_B1LS, float("-inf")), dim=-1)
-        mixed_BHLE = dropout(weights, dropout_rate, keys) @ v_BHSE
+        if isinstance(keys, DeviceKeys):
+            heads, key = q_NHE.shape[1], keys.next()
+            kept = keep_weights_reference(q_rows, k_rows, heads, dropout_rate, key)
+            weights = weights * kept * keep_scale(dropout_rate)
+        else:
+            weights = dropout(weights, dropout_rate, keys)
+        mixed_BHLE = weights @ v_BHSE
     out_NHE = torch.zeros_like(q_NHE)
     return out_NHE.index_put((q_rows[q_mask_BL],), mixed_BHLE.transpose(1, 2)[q_mask_BL])
 
@@ -231,7 +237,9 @@ class _PackedAttention(torch.autograd.Function):
 
 def _on_gpu(x: Tensor, dropout_rate: float, keys: DropoutKeys | DeviceKeys | None) -> bool:
     """Whether the Triton kernels take it: for dropout they need keys that lie on the device."""
-    host_keys = isinstance(keys, DropoutKeys) and dropout_rate > 0
+    if isinstance(keys, DeviceKeys):
+        return keys.uses("attention") and x.shape[-1] in gpu.HEAD_WIDTHS
+    host_keys = keys is not None and dropout_rate > 0
     return gpu.takes(x) and x.shape[-1] in gpu.HEAD_WIDTHS and not host_keys
 
 
@@ -261,8 +269,7 @@ def packed_self_attention(
         spans = spans or attention_spans(offsets, offsets, count, count, causal=causal)
         key = keys.next() if isinstance(keys, DeviceKeys) and dropout_rate else None
         return packed_attention_gpu.packed_self_attention(qkv_N3HE, spans, dropout_rate, key)
-    assert not isinstance(keys, DeviceKeys), "keys on the device are for its kernels"
-    if not compiled(qkv_N3HE):
+    if isinstance(keys, DeviceKeys) or not compiled(qkv_N3HE):
         q_NHE, k_NHE, v_NHE = qkv_N3HE.unbind(1)
         return packed_attention_reference(
             q_NHE, k_NHE, v_NHE, offsets, offsets,
@@ -303,8 +310,7 @@ def packed_cross_attention(
         spans = spans or attention_spans(q_offsets, k_offsets, len(q_NHE), len(kv_M2HE))
         key = keys.next() if isinstance(keys, DeviceKeys) and dropout_rate else None
         return packed_attention_gpu.packed_cross_attention(q_NHE, kv_M2HE, spans, dropout_rate, key)
-    assert not isinstance(keys, DeviceKeys), "keys on the device are for its kernels"
-    if not compiled(q_NHE):
+    if isinstance(keys, DeviceKeys) or not compiled(q_NHE):
         k_MHE, v_MHE = kv_M2HE.unbind(1)
         return packed_attention_reference(
             q_NHE, k_MHE, v_MHE, q_offsets, k_offsets, dropout_rate=dropout_rate, keys=keys

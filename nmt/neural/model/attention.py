@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nmt.neural.kernels.attention_spans import AttentionSpans
+from nmt.neural.kernels.counter import DeviceKeys
 from nmt.neural.kernels.dropout import DropoutKeys
 from nmt.neural.kernels.packed_attention import packed_cross_attention, packed_self_attention
 from nmt.neural.model.architecture import Architecture
@@ -58,15 +60,17 @@ class SelfAttention(nn.Module):
         offsets: Tensor,
         *,
         causal: bool = False,
-        keys: DropoutKeys | None = None,
+        keys: DropoutKeys | DeviceKeys | None = None,
+        spans: AttentionSpans | None = None,
     ) -> Tensor:
-        """Attend within each sentence: [N, D] to [N, D]."""
+        """Attend within each sentence: [N, D] to [N, D]; ``spans`` for a GPU, if they are known."""
         mixed_NHE = packed_self_attention(
             self.project(x_ND, positions_N),
             offsets,
             causal=causal,
             dropout_rate=self.dropout,
             keys=keys,
+            spans=spans,
         )
         out: Tensor = self.out(mixed_NHE.flatten(1))
         return out
@@ -102,9 +106,10 @@ class CrossAttention(nn.Module):
         memory_MD: Tensor,
         offsets: Tensor,
         memory_offsets: Tensor,
-        keys: DropoutKeys | None = None,
+        keys: DropoutKeys | DeviceKeys | None = None,
+        spans: AttentionSpans | None = None,
     ) -> Tensor:
-        """Attend to the memory of the same sentence: [N, D] to [N, D]."""
+        """Attend to the memory of the same sentence: [N, D] to [N, D]; ``spans`` as above."""
         mixed_NHE = packed_cross_attention(
             self.project_queries(x_ND),
             self.project_memory(memory_MD),
@@ -112,6 +117,7 @@ class CrossAttention(nn.Module):
             memory_offsets,
             dropout_rate=self.dropout,
             keys=keys,
+            spans=spans,
         )
         out: Tensor = self.out(mixed_NHE.flatten(1))
         return out

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nmt.neural.kernels.counter import DeviceKeys
 from nmt.neural.kernels.dropout import DropoutKeys, dropout
+from nmt.neural.kernels.embedding import RowGroups, embed
 from nmt.neural.model.architecture import Architecture
 
 
@@ -46,7 +48,7 @@ class FeedForward(nn.Module):
         self.inner = make_linear(architecture.width, gates * architecture.feed_forward_width)
         self.outer = make_linear(architecture.feed_forward_width, architecture.width)
 
-    def forward(self, x_ND: Tensor, keys: DropoutKeys | None = None) -> Tensor:
+    def forward(self, x_ND: Tensor, keys: DropoutKeys | DeviceKeys | None = None) -> Tensor:
         """Map each position by itself: [..., D] to [..., D]."""
         h_NF: Tensor = self.inner(x_ND)
         if self.activation == "relu":
@@ -94,11 +96,17 @@ class Embedding(nn.Module):
             self.register_buffer("positions", table_LD, persistent=False)
 
     def forward(
-        self, pieces_N: Tensor, positions_N: Tensor, keys: DropoutKeys | None = None
+        self,
+        pieces_N: Tensor,
+        positions_N: Tensor,
+        keys: DropoutKeys | DeviceKeys | None = None,
+        groups: RowGroups | None = None,
     ) -> Tensor:
-        """Embed pieces at the given positions of their sentences: [N, D]."""
-        x_ND: Tensor = self.table(pieces_N) * self.scale
+        """Embed pieces at the given positions of their sentences: [N, D]; ``groups`` for a GPU."""
+        positions_LD = None
         if self.kind != "rotary":
-            table_LD = self.learned if self.kind == "learned" else self.positions
-            x_ND = x_ND + F.embedding(positions_N, table_LD)
-        return dropout(x_ND, self.dropout, keys)
+            positions_LD = self.learned if self.kind == "learned" else self.positions
+        return embed(
+            pieces_N, positions_N, self.table.weight, positions_LD,
+            self.scale, self.dropout, keys, groups,
+        )  # fmt: skip
