@@ -8,13 +8,22 @@ from typing import Literal
 
 from nmt.errors import UserError, UserErrors
 from nmt.model_folder import open_model_folder
+from nmt.neural.backends.choice import Backend, Precision, choose_backend, load_with
+from nmt.search_options import SearchOptions
 from nmt.translator import Translator
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where to compute; ``auto`` takes the GPU if there is one."""
 
 
-def load(path: str | Path | Sequence[str | Path], *, device: Device = "auto") -> Translator:
+def load(
+    path: str | Path | Sequence[str | Path],
+    *,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    precision: Precision | None = None,
+    options: SearchOptions | None = None,
+) -> Translator:
     """Open a model folder, of whichever kind of system.
 
     Several paths, of neural systems of the same pieces, give one translator that averages what
@@ -23,12 +32,29 @@ def load(path: str | Path | Sequence[str | Path], *, device: Device = "auto") ->
     On the CPU PyTorch is set up for the whole process: a thread an operation (sentences are shared
     out among the cores instead), and the quicker of its libraries for matrix products.
 
-    Raises UserError if it is not one, if something of it is missing or damaged, or if the device is
-    not there.
+    Args:
+        path: the folder, or several.
+        device: where to compute.
+        backend: which program computes; ``auto`` takes the quickest that is installed and can do
+            what ``options`` ask for.
+        precision: in what to compute; None takes what the weights are kept in.
+        options: what searches will be asked for, as far as it is known.
+
+    Raises UserError if it is not one, if something of it is missing or damaged, if the device is
+    not there, or if the backend is not installed or cannot compute this model.
     """
     if not isinstance(path, str | Path):
         return _load_together([Path(one) for one in path], device)
     folder = open_model_folder(Path(path))
+    chosen = choose_backend(folder, backend, device=device, precision=precision, options=options)
+    if chosen != "native":
+        return load_with(folder, chosen, device=device, precision=precision)
+    if precision not in (None, "float32"):
+        raise UserError(
+            f"the native backend does not compute in {precision}",
+            where=str(folder.path),
+            mend="leave --precision out, or choose another --backend",
+        )
     match folder.kind:
         case "transformer" | "recurrent":
             from nmt.neural.system import load_neural

@@ -223,6 +223,20 @@ def translate(
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Where to compute; auto takes the GPU if there is one."),
     ] = "auto",
+    backend: Annotated[
+        Literal["auto", "native", "ctranslate2", "onnx"],
+        typer.Option(
+            help="Which program computes; auto takes the quickest that is installed and can do "
+            "what is asked for."
+        ),
+    ] = "auto",
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float16", "int16", "int8"] | None,
+        typer.Option(
+            help="In what to compute; int8 is quicker, and rounds the weights.",
+            show_default="as the model is kept",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print rates, also when not on a terminal.")
     ] = False,
@@ -274,12 +288,15 @@ def translate(
         "explain": explain,
         "sampling": _sampling(sample, drawn),
     }
-    SearchOptions(**options)  # mistakes are told before the model is loaded
+    asked = SearchOptions(**options)  # mistakes are told before the model is loaded
     check_input(source)
     with open_output(target) as stream:
         from nmt.systems import load
 
-        translator = load([model, *ensemble] if ensemble else model, device=device)
+        translator = load(
+            [model, *ensemble] if ensemble else model,
+            device=device, backend=backend, precision=precision, options=asked,
+        )  # fmt: skip
         name = str(source or STANDARD_INPUT)
         if chosen is None:
             with _display(verbose, source, target) as display:

@@ -158,6 +158,11 @@ class HuggingFaceTokenizer:
             for row in rows
         ]
 
+    @property
+    def vocabulary(self) -> list[str]:
+        """Every piece, by its id, as the ``tokenizers`` library writes it."""
+        return [str(self._tokenizer.id_to_token(piece)) for piece in range(self.vocabulary_size)]
+
     def pieces(self, line: str) -> list[str]:
         shown = []
         for piece in self.encode([line])[0]:

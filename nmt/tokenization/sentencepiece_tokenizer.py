@@ -141,6 +141,16 @@ class SentencePieceTokenizer:
         texts = self._processor.Decode(kept, num_threads=1)
         return [normalize_text(_unescape(text)) for text in texts]
 
+    @property
+    def vocabulary(self) -> list[str]:
+        """Every piece, by its id: control symbols first, then those that SentencePiece writes."""
+        return [self._processor.IdToPiece(piece) for piece in range(self.vocabulary_size)]
+
+    @property
+    def serialized(self) -> bytes:
+        """The model as SentencePiece itself reads it."""
+        return self._model
+
     def pieces(self, line: str) -> list[str]:
         return [self._processor.IdToPiece(piece) for piece in self.encode([line])[0]]
 

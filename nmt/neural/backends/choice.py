@@ -1,0 +1,102 @@
+"""Which program computes a model's predictions: ours, CTranslate2 or ONNX Runtime."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from typing import Final, Literal
+
+from nmt.errors import UserError
+from nmt.model_folder import ModelFolder
+from nmt.search_options import SearchOptions
+from nmt.translator import Translator
+
+Backend = Literal["auto", "native", "ctranslate2", "onnx"]
+"""Names of backends; ``auto`` takes the quickest that can do what is asked for."""
+
+Precision = Literal["float32", "bfloat16", "float16", "int16", "int8"]
+"""In what a backend computes matrix products."""
+
+FASTEST_FIRST: Final[dict[tuple[str, str], tuple[Backend, ...]]] = {
+    ("cpu", "float32"): ("native", "ctranslate2", "onnx"),
+    ("cpu", "int8"): ("ctranslate2", "onnx"),
+}
+"""Backends by device and precision, as scripts/bench_backends.py measured them."""
+
+_log = logging.getLogger(__name__)
+
+
+def installed(backend: Backend) -> bool:
+    """Whether the library of a backend is there."""
+    match backend:
+        case "ctranslate2":
+            return importlib.util.find_spec("ctranslate2") is not None
+        case "onnx":
+            return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+        case _:
+            return True
+
+
+def choose_backend(
+    folder: ModelFolder,
+    wanted: Backend,
+    *,
+    device: str,
+    precision: Precision | None = None,
+    options: SearchOptions | None = None,
+) -> Backend:
+    """The backend to open a model folder with.
+
+    A folder that was exported is opened by the program that it was exported for. ``auto`` never
+    changes the precision: weights are rounded to int8 only where that is asked for.
+
+    Raises UserError where ``wanted`` cannot open this folder.
+    """
+    only: dict[str, Backend] = {"ctranslate2": "ctranslate2", "onnx": "onnx"}
+    if (backend := only.get(folder.kind)) is not None:
+        if wanted not in ("auto", backend):
+            raise UserError(
+                f"this model was exported for {backend}, and cannot be opened by {wanted}",
+                where=str(folder.path),
+                mend="leave --backend out, or give the model that it was exported from",
+            )
+        return backend
+    if wanted != "auto":
+        return wanted
+    if folder.kind != "transformer" or (options is not None and _needs_native(options)):
+        return "native"
+    order = FASTEST_FIRST.get((device, precision or "float32"), ("native",))
+    return next((one for one in order if installed(one)), "native")
+
+
+def _needs_native(options: SearchOptions) -> bool:
+    """Whether a search is asked for that only ours can do."""
+    return options.sampling is not None or options.explain
+
+
+def load_with(
+    folder: ModelFolder,
+    backend: Backend,
+    *,
+    device: str,
+    precision: Precision | None,
+) -> Translator:
+    """Open a model folder by a backend other than the native one.
+
+    A folder that was not exported is converted first; the result is kept in the user's cache, or,
+    where that cannot be written, for as long as it takes to read it.
+
+    Raises UserError where the backend is not installed or has no place for a variant of the model.
+    """
+    assert backend in ("ctranslate2", "onnx")
+    from nmt.neural.backends.converted import converted
+
+    if backend == "ctranslate2":
+        from nmt.neural.backends.ctranslate2_translator import KIND, load_ctranslate2
+
+        if folder.kind == KIND:
+            return load_ctranslate2(folder, device, precision=precision)
+        quantization = None if precision in (None, "float32") else precision
+        with converted(folder, "ctranslate2", quantization) as path:
+            return load_ctranslate2(folder, device, engine_folder=path, precision=precision)
+    raise NotImplementedError

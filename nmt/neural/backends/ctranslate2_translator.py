@@ -1,0 +1,232 @@
+"""Translating with CTranslate2 (Klein et al. 2020): its engine and search, our text and ranking.
+
+CTranslate2 searches until it has as many finished hypotheses as the beam is wide; the native search
+stops once no open hypothesis scores better than the finished ones. Both rank what they found by the
+same length-normalised score, so where they differ it is because one has looked further.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from nmt.errors import UserError
+from nmt.machine import available_cores
+from nmt.model_folder import ModelFolder
+from nmt.recipe.neural import SearchSettings
+from nmt.search_options import SearchOptions
+from nmt.tokenization.pair import TokenizerPair
+from nmt.tokenization.protocol import BOS_ID, PAD_ID, UNK_ID
+from nmt.translator import Hypothesis, Translator
+
+KIND: Final = "ctranslate2"
+TOKENIZER: Final = "tokenizer"
+
+MOST_SENTENCES: Final = 64
+"""Sentences that a worker searches at once; of the sizes tried in scripts/bench_backends.py."""
+
+
+class CTranslate2Translator(Translator):
+    """Translates raw text with a CTranslate2 model and the tokenizers that it was trained with."""
+
+    def __init__(
+        self,
+        engine: Any,
+        tokenizers: TokenizerPair,
+        names: tuple[Sequence[str], Sequence[str]],
+        settings: SearchSettings,
+        *,
+        source_language: str,
+        target_language: str,
+        max_positions: int,
+        max_source_pieces: int | None = None,
+    ) -> None:
+        """Make a translator.
+
+        Args:
+            engine: a ``ctranslate2.Translator``.
+            tokenizers: the model's.
+            names: what the engine calls the pieces of the source and of the target, by their ids.
+            settings: how to search unless a call says otherwise.
+            source_language: language code of the text that it takes.
+            target_language: language code of the text that it gives.
+            max_positions: longest sequence that the model takes.
+            max_source_pieces: longest source, its end included, to be searched at once; none takes
+                half of the model's positions.
+        """
+        self._engine = engine
+        self._source_names, self._target_names = names
+        self._target_ids = {name: number for number, name in enumerate(names[1])}
+        self.tokenizers = tokenizers
+        self.settings = settings
+        self.source_language = source_language
+        self.target_language = target_language
+        self.default_batch_tokens = settings.batch_tokens
+        self._max_positions = max_positions
+        self._max_source_pieces = min(max_source_pieces or max_positions // 2, max_positions - 1)
+
+    @property
+    def max_segment_pieces(self) -> int:
+        """Longest source that is searched at once, without its end."""
+        return max(1, self._max_source_pieces - 1)
+
+    def count_pieces(self, segments: Sequence[str]) -> list[int]:
+        """Source pieces of each segment."""
+        return [len(row) for row in self.tokenizers.source.encode(segments)]
+
+    def search(
+        self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
+        """Translate a batch of segments, shared out among the cores.
+
+        Raises UserError for what CTranslate2 does not do, or not as the native search does.
+        """
+        refuse_options(options, self.settings)
+        rows = self.tokenizers.source.encode(segments)
+        found: list[list[tuple[float, list[int]]]] = [[] for _ in rows]
+        limits = [self._limit(len(row)) for row in rows]
+        for limit, of_limit in itertools.groupby(
+            sorted(range(len(rows)), key=lambda i: -limits[i]), key=lambda i: limits[i]
+        ):
+            numbers = list(of_limit)
+            results = self._search_pieces([rows[i] for i in numbers], options, limit)
+            for number, result in zip(numbers, results, strict=True):
+                found[number] = result
+        flat = [pieces for best in found for _, pieces in best]
+        texts = iter(self.tokenizers.target.decode(flat))
+        return [
+            [Hypothesis(next(texts), score, len(pieces) + 1) for score, pieces in best]
+            for best in found
+        ]
+
+    def _limit(self, source_pieces: int) -> int:
+        """Most pieces of output, a power of two: it depends on the sentence, not on its batch."""
+        wanted = self.settings.max_length_ratio * source_pieces + self.settings.max_length_extra
+        return min(1 << (max(2, int(wanted)) - 1).bit_length(), self._max_positions)
+
+    def _search_pieces(
+        self, rows: Sequence[Sequence[int]], options: SearchOptions, limit: int
+    ) -> list[list[tuple[float, list[int]]]]:
+        """Scores and pieces of the n best of each source, best first."""
+        beam = max(options.beam or self.settings.beam, options.nbest)
+        alpha = self.settings.length_penalty
+        if options.length_penalty is not None:
+            alpha = options.length_penalty
+        workers = self._engine.num_translators
+        found = self._engine.translate_batch(
+            [[self._source_names[piece] for piece in row] for row in rows],
+            beam_size=beam,
+            num_hypotheses=beam,
+            max_batch_size=min(MOST_SENTENCES, -(-len(rows) // workers)),
+            length_penalty=alpha,
+            max_decoding_length=limit,
+            max_input_length=0,
+            return_scores=True,
+            no_repeat_ngram_size=self.settings.no_repeat_ngram,
+            suppress_sequences=[[self._target_names[piece]] for piece in (PAD_ID, BOS_ID, UNK_ID)],
+        )
+        return [
+            _rank(
+                [
+                    (score, [self._target_ids[name] for name in hypothesis])
+                    for score, hypothesis in zip(one.scores, one.hypotheses, strict=True)
+                ],
+                alpha,
+            )[: options.nbest]
+            for one in found
+        ]
+
+
+def _rank(found: list[tuple[float, list[int]]], alpha: float) -> list[tuple[float, list[int]]]:
+    """The same hypotheses by the score of the native search, best first.
+
+    CTranslate2 divides log-probabilities by ``n ** alpha``, n being the pieces and the end; the
+    native search by ``((5 + n) / 6) ** alpha`` (Wu et al. 2016, equation 14).
+    """
+    rescored = []
+    for score, pieces in found:
+        n = len(pieces) + 1
+        rescored.append((score * (6 * n / (5 + n)) ** alpha, pieces))
+    return sorted(rescored, key=lambda one: -one[0])
+
+
+def refuse_options(options: SearchOptions, settings: SearchSettings) -> None:
+    """Raise UserError for what only the native backend can do."""
+    asked = {
+        "sampling": options.sampling is not None,
+        "explain": options.explain,
+        "a coverage penalty": settings.coverage_penalty > 0,
+    }
+    refused = [name for name, wanted in asked.items() if wanted]
+    if refused:
+        raise UserError(
+            f"the backend ctranslate2 cannot do what is asked for: {', '.join(refused)}",
+            mend="translate with --backend native",
+        )
+
+
+def import_ctranslate2() -> Any:
+    """The library. Raises UserError where it is not installed."""
+    try:
+        import ctranslate2
+    except ImportError as error:
+        raise UserError(
+            "CTranslate2 is not installed",
+            mend="install it with: pip install 'bitext-nmt[export]'",
+        ) from error
+    return ctranslate2
+
+
+def load_ctranslate2(
+    folder: ModelFolder, device: str, *, engine_folder: Path | None = None, precision: str | None
+) -> CTranslate2Translator:
+    """Open a model folder with CTranslate2.
+
+    Args:
+        folder: what was exported, or the folder of a Transformer that it was made from.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        engine_folder: where CTranslate2's files are, if not in the folder.
+        precision: in what to compute; None takes what the weights are kept in.
+
+    Raises UserError if CTranslate2 is not installed, or cannot compute so on this device.
+    """
+    ctranslate2 = import_ctranslate2()
+    if device == "auto":
+        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    precision = precision or folder.settings.get("quantization") or "float32"
+    able = ctranslate2.get_supported_compute_types(device)
+    if precision not in able:
+        raise UserError(
+            f"CTranslate2 does not compute in {precision} on {device} here",
+            mend=f"choose one of {', '.join(sorted(able))}",
+        )
+    path = engine_folder or folder.path
+    engine = ctranslate2.Translator(
+        str(path),
+        device=device,
+        compute_type=precision,
+        inter_threads=available_cores() if device == "cpu" else 1,
+        intra_threads=1,
+    )
+    architecture = folder.settings["architecture"]
+    return CTranslate2Translator(
+        engine,
+        TokenizerPair.load(folder.path / TOKENIZER),
+        (_read_names(path, "source"), _read_names(path, "target")),
+        SearchSettings.model_validate(folder.settings["search"]),
+        source_language=folder.source_language,
+        target_language=folder.target_language,
+        max_positions=architecture["max_positions"],
+        max_source_pieces=folder.settings.get("max_source_pieces"),
+    )
+
+
+def _read_names(path: Path, side: str) -> list[str]:
+    """CTranslate2 keeps one vocabulary where both sides have the same."""
+    own = path / f"{side}_vocabulary.json"
+    shared = path / "shared_vocabulary.json"
+    names: list[str] = json.loads((own if own.exists() else shared).read_text(encoding="utf-8"))
+    return names

@@ -1,0 +1,73 @@
+"""A model folder read for conversion: its parts, on the CPU, with nothing set up for search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nmt.errors import UserError
+from nmt.model_folder import ModelFolder
+from nmt.neural.model.architecture import Architecture
+from nmt.neural.model.transformer import Transformer
+from nmt.neural.system import TOKENIZER, WEIGHTS, load_weights
+from nmt.recipe import SearchSettings
+from nmt.tokenization import TokenizerPair
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """What is in the model folder of a Transformer."""
+
+    folder: ModelFolder
+    model: Transformer
+    tokenizers: TokenizerPair
+    search: SearchSettings
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model's sizes and variants."""
+        return self.model.architecture
+
+
+def open_transformer(folder: ModelFolder, target: str) -> OpenedModel:
+    """Read a Transformer, its weights in float32 on the CPU.
+
+    Raises UserError if the folder is of another kind of system, which ``target`` cannot take.
+    """
+    where = str(folder.path)
+    if folder.kind != "transformer":
+        raise UserError(
+            f"{target} takes a Transformer, and this is a system of kind {folder.kind}",
+            where=where,
+            mend="translate with --backend native, or train a system of kind transformer",
+        )
+    architecture = Architecture.from_json(folder.settings.get("architecture"), where=where)
+    model = Transformer(architecture)
+    load_weights(model, folder.file(WEIGHTS))
+    return OpenedModel(
+        folder,
+        model.requires_grad_(False),
+        TokenizerPair.load(folder.path / TOKENIZER),
+        SearchSettings.model_validate(folder.settings["search"]),
+    )
+
+
+def refuse_variants(
+    architecture: Architecture, supported: dict[str, tuple[object, ...]], target: str
+) -> None:
+    """Raise UserError that names each variant which ``target`` has no place for.
+
+    Args:
+        architecture: the model's.
+        supported: for each of its fields that matters, the values that can be converted.
+        target: the format, in words.
+    """
+    refused = [
+        f"{name}: {value} (it takes {' or '.join(map(str, values))})"
+        for name, values in supported.items()
+        if (value := getattr(architecture, name)) not in values
+    ]
+    if refused:
+        raise UserError(
+            f"{target} cannot hold this model: {'; '.join(refused)}",
+            mend="export to another format, or translate with --backend native",
+        )
