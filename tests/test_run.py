@@ -333,3 +333,42 @@ def test_metrics_stay_as_json_lines(trained: Path) -> None:
     assert logged == [2, 4, 6, 8, 10, 12]
     validated = [record["update"] for record in records if record["kind"] == "validation"]
     assert validated == [4, 8, 12]
+
+
+SECOND = (
+    "systems.second={kind: transformer, preset: tiny, width: 16, heads: 2, encoder_layers: 1, "
+    "decoder_layers: 1, training: {seed: 2, max_updates: 2, warmup_updates: 1, batch_tokens: 128}}"
+)
+BOTH = "systems.both={kind: ensemble, members: [second, small], search: {beam: 2}}"
+
+
+def test_an_ensemble_trains_its_members_first(trained: Path, train: Train) -> None:
+    """Also when it alone is asked for; what is done is not done again."""
+    said = train(SECOND, BOTH, names=["both"])
+    assert said.index("second: ") < said.index("small is trained already") < said.index("/both")
+    folder = trained.with_name("both")
+    both = open_model_folder(folder)
+    facts = [open_model_folder(trained.with_name(name)).training for name in ("second", "small")]
+    assert both.training["seconds"] == pytest.approx(sum(one["seconds"] for one in facts), abs=0.1)
+    assert both.scores()["test"].keys() == {"test"}
+    assert not (folder / "members" / "small" / "training").exists()
+    before = files_of(folder)
+    assert f"both is trained already: {folder}" in train(SECOND, BOTH, names=["both"])
+    assert files_of(folder) == before
+
+
+def test_an_ensemble_follows_its_members(trained: Path, train: Train) -> None:
+    """It is made again when one of them was trained again, or when its settings change."""
+    train(SECOND, BOTH)
+    folder = trained.with_name("both")
+    before = files_of(folder)
+    longer = (SECOND, BOTH, "systems.second.training.max_updates=3")
+    train(*longer)
+    after = files_of(folder)
+    weights = [f"members/{name}/model.safetensors" for name in ("small", "second")]
+    assert [before[name] == after[name] for name in weights] == [True, False]
+    train(*longer, "systems.both.members=[small, second]", names=["both"])
+    assert open_model_folder(folder).settings["members"] == ["small", "second"]
+    train(*longer, "systems.both.search.beam=1", fresh=True, names=["both"])
+    assert open_model_folder(folder).settings["search"]["beam"] == 1
+    assert open_model_folder(trained).training["updates"] == 12

@@ -59,6 +59,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     overrides.append("systems.recurrent={kind: recurrent, preset: tiny}")
     overrides += [f"systems.recurrent.{setting}" for setting in SETTINGS]
     overrides.append("systems.recurrent.training.learning_rate=2e-2")
+    overrides.append("systems.both={kind: ensemble, members: [small, recurrent]}")
     recipe = read_recipe(str(write_corpus(folder, train=400)), overrides)
     console = Console(file=io.StringIO())
     run = Run(recipe, folder / "runs", "cpu", console, StopRequest())
@@ -66,7 +67,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder
 
 
-@pytest.fixture(scope="module", params=["small", "recurrent", "phrases", "words"])
+@pytest.fixture(scope="module", params=["small", "recurrent", "both", "phrases", "words"])
 def model(models: Path, request: pytest.FixtureRequest) -> Path:
     """The model folder of each."""
     return models / str(request.param)
@@ -193,3 +194,17 @@ def test_a_model_folder_can_be_moved(model: Path, tmp_path: Path, translator: Tr
     found = nmt.load(moved, device="cpu").translate(text)[0]
     assert found.text == translator.translate(text)[0].text
     assert found.score == translator.translate(text)[0].score
+
+
+def test_models_given_together_are_the_ensemble_of_the_recipe(models: Path) -> None:
+    """By the command, which names those that cannot."""
+    data = b"The old cat sees a door.\nA lamp finds the street.\n"
+    search = ("--beam", "5", "--length-penalty", "1")
+    both = translate(models / "small", data, "--ensemble", str(models / "recurrent"), *search)
+    assert both.returncode == 0, both.stderr
+    made = translate(models / "both", data, *search, "--scores")
+    assert both.stdout.splitlines() == [line.split(b"\t")[1] for line in made.stdout.splitlines()]
+    wrong = translate(models / "small", data, "--ensemble", str(models / "phrases"))
+    assert wrong.returncode == 2
+    assert b"phrases: not a neural system" in wrong.stderr
+    assert wrong.stdout == b""

@@ -183,7 +183,7 @@ def test_consequences_of_a_wrong_value_are_not_reported(recipe_file: Path) -> No
             "kind: transformer\n",
             "kind: recurent\n",
             "systems.transformer.kind",
-            "be one of transformer, recurrent, phrase-based, word-by-word, not",
+            "be one of transformer, recurrent, ensemble, phrase-based, word-by-word, not",
         ),
         ("    kind: transformer\n", "", "systems.transformer.kind", "there is: transformer"),
         ("{kind: sentencepiece}", "{joint: true}", "tokenizer.kind", "sentencepiece, huggingface"),
