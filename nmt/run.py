@@ -32,7 +32,7 @@ from nmt.recipe import (
 from nmt.stopping import StopRequest
 from nmt.systems import Device, load
 
-_INDIFFERENT = {"training": {"log_every", "tensorboard", "micro_batch_tokens"}}
+_INDIFFERENT = {"training": {"log_every", "tensorboard", "micro_batch_tokens", "sharding"}}
 """Settings of a system that may change at any time: the result is the same."""
 
 

@@ -37,6 +37,8 @@ class TrainingSettings(Settings):
     """Weight of the divergence between two dropout passes (Liang et al. 2021); 0 is off."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Arithmetic of matrix products; weights and sums stay in float32."""
+    sharding: Literal["none", "optimizer"] = "none"
+    """What each of several GPUs keeps only a part of; optimizer takes up to half the memory."""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     """Decay an update of an exponential moving average of the weights, used from validation on."""
     max_updates: int | None = Field(default=20_000, ge=1)

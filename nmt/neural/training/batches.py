@@ -33,9 +33,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The micro-batches of one step of the optimiser."""
+    """One step of the optimiser: all that it is of, and the micro-batches that this rank computes.
+
+    The counts are over all ranks.
+    """
 
     micro_batches: list[PackedBatch]
+    numbers: Sequence[int]
+    """The number of each of these micro-batches among those of all ranks."""
     num_target_pieces: int
     num_pieces: int
     """Source and target positions that hold a piece."""
@@ -92,6 +97,8 @@ class BatchStream:
         seed: int,
         max_positions: int | None = None,
         block_pairs: int = BLOCK_PAIRS,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         """Set up a stream.
 
@@ -104,6 +111,8 @@ class BatchStream:
             max_positions: longest sentence that the model takes, EOS included. Subword sampling can
                 make a pair longer than this or than an update; it then sits out that epoch.
             block_pairs: pairs packed at a time.
+            rank: who asks for the updates; each rank gets other micro-batches of the same updates.
+            num_ranks: how many ask, each with a stream of its own.
         """
         self._rows = rows
         self._origins = origins
@@ -112,6 +121,8 @@ class BatchStream:
         self._seed = seed
         self._max_positions = max_positions or max(shape.source_positions, shape.target_positions)
         self._block_pairs = block_pairs
+        self._rank = rank
+        self._num_ranks = num_ranks
 
     def updates(self, position: Position) -> Iterator[Update]:
         """Updates from ``position`` on; each tells the position after it.
@@ -136,9 +147,12 @@ class BatchStream:
         )
 
     def update_of(self, pairs: np.ndarray) -> Update:
-        """An update of just these pairs, which must fit into one."""
+        """An update of just these pairs, which must fit into one.
+
+        Each rank gets the same micro-batches of it, the one with the longest pair among them.
+        """
         block = self._read(pairs, (self._seed,))
-        return self._update(block, np.arange(len(pairs)), Position(), 0.0)
+        return self._update(block, np.arange(len(pairs)), Position(), 0.0, rank=0)
 
     def _block(
         self, pairs: np.ndarray, epoch: int, number: int, num_blocks: int, skip: int
@@ -160,7 +174,7 @@ class BatchStream:
         for place in range(skip, len(packed)):
             after = _after(Position(epoch, number, place), len(packed), num_blocks)
             done = (number + (place + 1) / len(packed)) / num_blocks
-            yield self._update(block, kept[packed[place]], after, epoch + done)
+            yield self._update(block, kept[packed[place]], after, epoch + done, self._rank)
 
     def _random(
         self, use: Literal["order", "updates"], epoch: int, block: int
@@ -175,23 +189,34 @@ class BatchStream:
         target_lengths = np.fromiter((len(row) + 1 for row in targets), np.int64, len(pairs))
         return _Block(pairs, sources, targets, source_lengths, target_lengths)
 
-    def _update(self, block: _Block, members: np.ndarray, after: Position, epochs: float) -> Update:
+    def _update(
+        self, block: _Block, members: np.ndarray, after: Position, epochs: float, rank: int
+    ) -> Update:
         source_lengths = block.source_lengths[members]
         target_lengths = block.target_lengths[members]
-        micro_batches = [
-            pack_batch(
-                [block.sources[i] for i in members[part]],
-                [block.targets[i] for i in members[part]],
+        parts = divide_pairs(source_lengths, target_lengths, self._shape.micro_batches)
+        rooms = [
+            (
                 choose_room(source_lengths[part].sum(), self._shape.micro_source_positions),
                 choose_room(target_lengths[part].sum(), self._shape.micro_target_positions),
             )
-            for part in divide_pairs(source_lengths, target_lengths, self._shape.micro_batches)
+            for part in parts
+        ]
+        numbers = range(rank, len(parts), self._num_ranks)
+        micro_batches = [
+            pack_batch(
+                [block.sources[i] for i in members[parts[number]]],
+                [block.targets[i] for i in members[parts[number]]],
+                *rooms[number],
+            )
+            for number in numbers
         ]
         return Update(
             micro_batches,
+            numbers,
             num_target_pieces=int(target_lengths.sum()),
             num_pieces=int(source_lengths.sum() + target_lengths.sum()),
-            num_positions=sum(len(b.source.pieces_N) + len(b.labels_T) for b in micro_batches),
+            num_positions=sum(map(sum, rooms)),
             pairs=block.pairs[members],
             after=after,
             epochs=epochs,

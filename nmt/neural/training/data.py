@@ -98,8 +98,10 @@ class TrainingData:
             slack=SAMPLING_SLACK if self.sampling_rate else 1.0,
         )
 
-    def stream(self, shape: BatchShape, *, seed: int) -> BatchStream:
-        """Updates of this shape."""
+    def stream(
+        self, shape: BatchShape, *, seed: int, rank: int = 0, num_ranks: int = 1
+    ) -> BatchStream:
+        """Updates of this shape, of which this rank computes its share."""
         return BatchStream(
             self._sampled if self.sampling_rate else self._stored,
             self.pieces.origins[self.kept],
@@ -107,6 +109,8 @@ class TrainingData:
             shape,
             seed=seed,
             max_positions=self.max_positions,
+            rank=rank,
+            num_ranks=num_ranks,
         )
 
     def hardest(self, shape: BatchShape) -> np.ndarray:

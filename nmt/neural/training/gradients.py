@@ -61,26 +61,29 @@ class GradientWorkers:
         """Add the gradient of the update's summed loss to the flat gradients.
 
         Args:
-            update: the micro-batches.
+            update: the micro-batches; there may be none where an update has fewer than ranks.
             number: the update's number, which with the seed determines every dropout mask.
             loss_scale: factor on the loss, and so on the gradients.
         """
         replicas = self._replicas
+        own = list(zip(update.numbers, update.micro_batches, strict=True))
 
         def work(worker: int) -> list[tuple[Tensor, Tensor]]:
             return [
                 self._micro_batch(
                     replicas[worker],
-                    update.micro_batches[index].to(self.device),
+                    batch.to(self.device),
                     (self.settings.seed, number, index),
                     loss_scale,
                 )
-                for index in range(worker, len(update.micro_batches), len(replicas))
+                for index, batch in own[worker :: len(replicas)]
             ]
 
         sums = [pair for pairs in self._cores.run(work) for pair in pairs]
         if len(replicas) > 1:
             self._cores.each(self._add_gradients, self._flat.slices)
+        if not sums:
+            return LossSums(self._flat.values.new_zeros(()), self._flat.values.new_zeros(()))
         losses, nlls = zip(*sums, strict=True)
         return LossSums(torch.stack(losses).sum(), torch.stack(nlls).sum())
 

@@ -58,7 +58,9 @@ def make_update(sizes: list[int], room: int = 0) -> Update:
         rooms = [sum(len(row) + 1 for row in rows[part]) + room for rows in (source, target)]
         batches.append(pack_batch(source[part], target[part], *rooms))
     pieces = sum(batch.num_target_pieces for batch in batches)
-    return Update(batches, pieces, 0, 0, np.arange(len(source)), Position(), 0.0)
+    return Update(
+        batches, range(len(batches)), pieces, 0, 0, np.arange(len(source)), Position(), 0.0
+    )
 
 
 def computed(
