@@ -55,10 +55,12 @@ def step_scalars(rate: float, step: int, divisor: float, settings: AdamWSettings
     return torch.tensor([rate, *corrections, 1 / divisor])
 
 
-def adamw_step_reference(state: FlatState, scalars: Tensor, settings: AdamWSettings) -> Tensor:
+def adamw_step_reference(
+    state: FlatState, scalars: Tensor, settings: AdamWSettings, norm: Tensor | None = None
+) -> Tensor:
     """The same in plain PyTorch: the norm of the gradient before clipping, on the device."""
     rate, correction1, correction2, inverse = scalars.to(state.values.dtype)
-    norm = gradient_norm(state.gradients, scalars)
+    norm = gradient_norm(state.gradients, scalars) if norm is None else norm
     factor = inverse
     if settings.clip_norm is not None:
         factor = factor * (settings.clip_norm / (norm + 1e-6)).clamp(max=1.0)
@@ -92,7 +94,12 @@ def gradient_norm(gradients: Tensor, scalars: Tensor) -> Tensor:
 
 
 def adamw_step(
-    state: FlatState, scalars: Tensor, settings: AdamWSettings, norm: Tensor | None = None
+    state: FlatState,
+    scalars: Tensor,
+    settings: AdamWSettings,
+    norm: Tensor | None = None,
+    *,
+    by_kernel: bool | None = None,
 ) -> Tensor:
     """Apply the gradients, unless they are not finite, and clear them.
 
@@ -101,14 +108,14 @@ def adamw_step(
         scalars: float32 [4] on the same device, see `step_scalars`.
         settings: what stays the same at all steps.
         norm: the norm of the whole gradient where the state holds a part of it only.
+        by_kernel: whether the GPU's kernel computes, which else goes by device.
 
     Returns the gradient's norm before clipping, on the device.
     """
-    if not gpu.takes(state.values):
-        assert norm is None, "parts of a gradient are for the GPU"
-        return adamw_step_reference(state, scalars, settings)
+    norm = gradient_norm(state.gradients, scalars) if norm is None else norm
+    if not (gpu.takes(state.values) if by_kernel is None else by_kernel):
+        return adamw_step_reference(state, scalars, settings, norm)
     from nmt.neural.kernels import adamw_triton
 
-    norm = gradient_norm(state.gradients, scalars) if norm is None else norm
     adamw_triton.step(state, scalars, settings, norm)
     return norm

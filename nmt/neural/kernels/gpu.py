@@ -12,8 +12,8 @@ from torch import Tensor
 Precision = Literal["ieee", "tf32"]
 """How matrix products of float32 are computed; those of the half types add up in float32."""
 
-Kernel = Literal["attention", "add_norm", "embedding", "cross_entropy"]
-"""Of a forward pass; each has a reference in plain PyTorch that can take its place."""
+Kernel = Literal["attention", "add_norm", "embedding", "cross_entropy", "adamw"]
+"""Each has a reference in plain PyTorch that can take its place."""
 
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 

@@ -55,7 +55,9 @@ def packed_attention_reference(
         mixed_BHLE = F.scaled_dot_product_attention(q_BHLE, k_BHSE, v_BHSE, attn_mask=mask_B1LS)
     else:
         scores = q_BHLE @ k_BHSE.transpose(-2, -1) * q_NHE.shape[-1] ** -0.5
-        weights = torch.softmax(scores.masked_fill(~mask_B1LS, float("-inf")), dim=-1)
+        # Not of minus infinity: rows of an empty sentence, which go nowhere, must stay numbers.
+        lowest = torch.finfo(scores.dtype).min
+        weights = torch.softmax(scores.masked_fill(~mask_B1LS, lowest), dim=-1)
         if isinstance(keys, DeviceKeys):
             heads, key = q_NHE.shape[1], keys.next()
             kept = keep_weights_reference(q_rows, k_rows, heads, dropout_rate, key)
