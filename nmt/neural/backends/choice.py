@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
+from nmt.neural.backends.converted import converted
 from nmt.search_options import SearchOptions
 from nmt.translator import Translator
 
@@ -80,6 +81,7 @@ def load_with(
     *,
     device: str,
     precision: Precision | None,
+    provider: str | None = None,
 ) -> Translator:
     """Open a model folder by a backend other than the native one.
 
@@ -88,15 +90,18 @@ def load_with(
 
     Raises UserError where the backend is not installed or has no place for a variant of the model.
     """
-    assert backend in ("ctranslate2", "onnx")
-    from nmt.neural.backends.converted import converted
-
+    quantization = None if precision in (None, "float32") else precision
     if backend == "ctranslate2":
-        from nmt.neural.backends.ctranslate2_translator import KIND, load_ctranslate2
+        from nmt.neural.backends.ctranslate2_translator import load_ctranslate2
 
-        if folder.kind == KIND:
+        if folder.kind == backend:
             return load_ctranslate2(folder, device, precision=precision)
-        quantization = None if precision in (None, "float32") else precision
-        with converted(folder, "ctranslate2", quantization) as path:
+        with converted(folder, backend, quantization) as path:
             return load_ctranslate2(folder, device, engine_folder=path, precision=precision)
-    raise NotImplementedError
+    assert backend == "onnx"
+    from nmt.neural.backends.onnx_translator import load_onnx
+
+    if folder.kind == backend:
+        return load_onnx(folder, folder.path, device, provider)
+    with converted(folder, backend, quantization) as path:
+        return load_onnx(folder, path, device, provider)

@@ -19,6 +19,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.errors import UserError
+from nmt.neural.backends.onnx_model import OnnxTransformer
 from nmt.neural.kernels.packed_lstm import Visits
 from nmt.neural.kernels.step_attention import step_cross_attention
 from nmt.neural.model.attention import CrossAttention
@@ -69,6 +71,11 @@ def forced_decoding(
             forced_decoding(member, sources, targets, layers=layers) for member in model.members
         ]
         return [_mean(decoded) for decoded in zip(*by_member, strict=True)]
+    if isinstance(model, OnnxTransformer):
+        raise UserError(
+            "the backend onnx cannot explain translations",
+            mend="translate with --backend native, or with the model that was exported",
+        )
     found: list[ForcedDecoding] = []
     rows = [np.asarray(target, dtype=np.int64) for target in targets]
     for part in _batches([len(row) + 1 for row in rows]):

@@ -11,6 +11,7 @@ CTranslate2 and its users find pieces under the names that the tokenizer gives t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,15 +41,18 @@ SUPPORTED: Final[dict[str, tuple[object, ...]]] = {
 
 _Weights = dict[str, np.ndarray]
 
+Names = tuple[Sequence[str], Sequence[str]]
+"""What the pieces of the source and of the target are called, by their ids."""
+
 
 def write_ctranslate2(
-    model: Transformer, tokenizers: TokenizerPair, folder: Path, quantization: str | None
+    model: Transformer, names: Names, folder: Path, quantization: str | None
 ) -> None:
     """Write the model's files into an existing folder.
 
     Args:
         model: on the CPU, in float32.
-        tokenizers: whose pieces name the ids.
+        names: of the source's and the target's pieces, by their ids.
         folder: where to.
         quantization: type in which weights are kept; None is float32.
 
@@ -76,7 +80,7 @@ def write_ctranslate2(
         for number, layer in enumerate(part.layer):
             _set_layer(layer, weights, f"{side}.{number}", architecture)
     spec.decoder.projection.weight = model.output.detach().numpy()
-    _name_pieces(spec, tokenizers)
+    _name_pieces(spec, names)
     spec.validate()
     spec.optimize(quantization=quantization)
     spec.save(str(folder))
@@ -137,14 +141,19 @@ def _set_norm(norm: Any, weights: _Weights, name: str) -> None:
         norm.beta = weights[f"{name}.bias"]
 
 
-def _name_pieces(spec: Any, tokenizers: TokenizerPair) -> None:
-    source, target = (piece_names(side) for side in (tokenizers.source, tokenizers.target))
-    spec.register_source_vocabulary(source)
-    spec.register_target_vocabulary(target)
+def _name_pieces(spec: Any, names: Names) -> None:
+    source, target = names
+    spec.register_source_vocabulary(list(source))
+    spec.register_target_vocabulary(list(target))
     spec.config.bos_token = spec.config.decoder_start_token = target[BOS_ID]
     spec.config.eos_token = target[EOS_ID]
     spec.config.unk_token = target[UNK_ID]
     spec.config.add_source_eos = True
+
+
+def names_of(tokenizers: TokenizerPair) -> Names:
+    """The names of both tokenizers' pieces; see `piece_names`."""
+    return piece_names(tokenizers.source), piece_names(tokenizers.target)
 
 
 def piece_names(tokenizer: Tokenizer) -> list[str]:

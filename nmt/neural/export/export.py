@@ -89,11 +89,19 @@ def _writer(to: Format) -> Write:
     match to:
         case "ctranslate2":
             from nmt.neural.backends.ctranslate2_translator import import_ctranslate2
-            from nmt.neural.export.ctranslate2_format import write_ctranslate2
+            from nmt.neural.export.ctranslate2_format import names_of, write_ctranslate2
 
             import_ctranslate2()
             return lambda opened, folder, quantization: write_ctranslate2(
-                opened.model, opened.tokenizers, folder, quantization
+                opened.model, names_of(opened.tokenizers), folder, quantization
+            )
+        case "onnx":
+            from nmt.neural.backends.onnx_model import import_onnxruntime
+            from nmt.neural.export.onnx_format import write_onnx
+
+            import_onnxruntime()
+            return lambda opened, folder, quantization: write_onnx(
+                opened.model, folder, quantization
             )
         case _:
             raise NotImplementedError

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
+from nmt.neural.backends.onnx_model import OnnxTransformer
 from nmt.neural.model.translation_model import AnyArchitecture, TranslationModel
 
 
@@ -38,5 +39,5 @@ class Ensemble(nn.Module):
         return shortest.architecture
 
 
-SearchedModel: TypeAlias = TranslationModel | Ensemble
-"""What can be searched: a model, or several together."""
+SearchedModel: TypeAlias = TranslationModel | Ensemble | OnnxTransformer
+"""What can be searched: a model, ours or in ONNX Runtime, or several together."""

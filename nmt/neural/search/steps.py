@@ -11,6 +11,8 @@ from typing import Protocol, assert_never
 import numpy as np
 from torch import Tensor
 
+from nmt.neural.backends.onnx_model import OnnxTransformer
+from nmt.neural.backends.onnx_steps import OnnxSteps
 from nmt.neural.model.ensemble import Ensemble, SearchedModel
 from nmt.neural.model.recurrent import Recurrent
 from nmt.neural.model.transformer import Transformer
@@ -62,5 +64,7 @@ def begin_steps(model: SearchedModel, sources: Sequence[np.ndarray], *, beam: in
             return EnsembleSteps(
                 [begin_steps(member, sources, beam=beam) for member in model.members]
             )
+        case OnnxTransformer():
+            return OnnxSteps(model, sources, beam=beam)
         case _:
             assert_never(model)
