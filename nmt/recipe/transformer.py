@@ -36,8 +36,8 @@ class TransformerSettings(Settings):
     """Normalise before each sublayer (with one more norm at the end) or after each residual sum."""
     positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
     """How positions are told apart (rotary: Su et al. 2021, in self-attention)."""
-    activation: Literal["relu", "gelu", "swiglu"] = "relu"
-    """Activation of the feed-forward layers (SwiGLU: Shazeer 2020)."""
+    activation: Literal["relu", "gelu", "swish", "swiglu"] = "relu"
+    """Activation of the feed-forward layers (swish: x * sigmoid(x); SwiGLU: Shazeer 2020)."""
     tied_embeddings: Literal["all", "decoder", "none"] = "all"
     """Share source, target and output embeddings (Press and Wolf 2017), or the latter two only."""
     dropout: float = Field(default=0.1, ge=0, lt=1)

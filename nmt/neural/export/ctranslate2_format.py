@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from nmt.errors import UserError
-from nmt.neural.export.opened import refuse_variants
+from nmt.neural.export.opened import named_weights, refuse_variants, split_output
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.layers import sinusoids
 from nmt.neural.model.transformer import Transformer
@@ -34,7 +34,7 @@ SUPPORTED: Final[dict[str, tuple[object, ...]]] = {
     "norm": ("layernorm", "rmsnorm"),
     "norm_position": ("pre", "post"),
     "positions": ("sinusoidal", "learned", "rotary"),
-    "activation": ("relu", "gelu", "swiglu"),
+    "activation": ("relu", "gelu", "swish", "swiglu"),
     "tied_embeddings": ("all", "decoder", "none"),
 }
 """The variants that its specifications have a place for."""
@@ -60,14 +60,15 @@ def write_ctranslate2(
     """
     architecture = model.architecture
     refuse_variants(architecture, SUPPORTED, NAME)
-    weights = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
+    weights = named_weights(model)
+    output, bias = split_output(model)
     spec = _specification(architecture)
     sides = (
         (spec.encoder, spec.encoder.embeddings[0], "encoder", model.source_embedding),
         (spec.decoder, spec.decoder.embeddings, "decoder", model.target_embedding),
     )
     for part, embeddings, side, ours in sides:
-        embeddings.weight = ours.table.weight.detach().numpy()
+        embeddings.weight = ours.table.weight.detach()[:, : architecture.width].numpy()
         part.scale_embeddings = True
         if architecture.positions == "learned":
             part.position_encodings.encodings = ours.learned.detach().numpy()
@@ -79,7 +80,9 @@ def write_ctranslate2(
             _set_norm(part.layer_norm, weights, f"{side}_norm")
         for number, layer in enumerate(part.layer):
             _set_layer(layer, weights, f"{side}.{number}", architecture)
-    spec.decoder.projection.weight = model.output.detach().numpy()
+    spec.decoder.projection.weight = output
+    if bias is not None:
+        spec.decoder.projection.bias = bias
     _name_pieces(spec, names)
     spec.validate()
     spec.optimize(quantization=quantization)
@@ -94,6 +97,7 @@ def _specification(architecture: Architecture) -> Any:
     activations = {
         "relu": Activation.RELU,
         "gelu": Activation.GELU,
+        "swish": Activation.SWISH,
         "swiglu": Activation.SWISH,
     }
     variants = {

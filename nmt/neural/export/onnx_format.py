@@ -155,8 +155,9 @@ class _Decoder:
             x_RD = layers.leave(norm, x_RD, y_RD)
             x_RD = layers.feed_forward(layer, x_RD)
         hidden_RD = layers.last_norm("decoder_norm", x_RD)
-        logits_RV = g.add("Gemm", hidden_RD, layers.table("output", model.output), transB=1)
-        g.float_output("logits", logits_RV, ("R", model.architecture.target_vocabulary_size))
+        g.float_output(
+            "logits", layers.logits(hidden_RD), ("R", model.architecture.target_vocabulary_size)
+        )
         widths = g.add("Concat", g.integers(-1), self.longest, axis=0)
         flat = g.add("Reshape", attention_GKS, widths)
         attention_RS = g.add("Gather", flat, self.slot_R, axis=0)

@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from nmt.neural.export.onnx_graph import Graph
+from nmt.neural.export.opened import named_weights, split_output
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.layers import sinusoids
 from nmt.neural.model.transformer import Transformer
@@ -18,7 +19,7 @@ class Layers:
         self.graph = graph
         self._model = model
         self._architecture: Architecture = model.architecture
-        self._weights = {n: tensor.detach().numpy() for n, tensor in model.named_parameters()}
+        self._weights = named_weights(model)
 
     def table(self, name: str, tensor: Tensor) -> str:
         """Embeddings, in the file once if they are tied."""
@@ -27,7 +28,13 @@ class Layers:
             if tensor is other:
                 name = f"embeddings_{number}"
                 break
-        return self.graph.weight(name, tensor.detach().numpy())
+        return self.graph.weight(name, tensor.detach().numpy()[:, : self._architecture.width])
+
+    def logits(self, hidden: str) -> str:
+        """``output h``, and the bias if there is one."""
+        table, (_, bias) = self.table("output", self._model.output), split_output(self._model)
+        biases = () if bias is None else (self.graph.weight("output_bias", bias),)
+        return self.graph.add("Gemm", hidden, table, *biases, transB=1)
 
     def embed(self, name: str, pieces: str, positions: str) -> str:
         """Pieces at positions to vectors."""
@@ -83,6 +90,8 @@ class Layers:
                 h = g.add("Relu", h)
             case "gelu":
                 h = g.add("Gelu", h)
+            case "swish":
+                h = g.add("Mul", h, g.add("Sigmoid", h))
             case "swiglu":
                 gate, value = g.split(h, 2, axis=-1)
                 h = g.add("Mul", g.add("Mul", gate, g.add("Sigmoid", gate)), value)

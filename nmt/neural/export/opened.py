@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
 from nmt.neural.model.architecture import Architecture
@@ -49,6 +51,22 @@ def open_transformer(folder: ModelFolder, target: str) -> OpenedModel:
         TokenizerPair.load(folder.path / TOKENIZER),
         SearchSettings.model_validate(folder.settings["search"]),
     )
+
+
+def named_weights(model: Transformer) -> dict[str, np.ndarray]:
+    """The parameters by the names that they have in a model without an output bias."""
+    return {
+        name.replace("decoder_norm.norm.", "decoder_norm."): tensor.detach().numpy()
+        for name, tensor in model.named_parameters()
+    }
+
+
+def split_output(model: Transformer) -> tuple[np.ndarray, np.ndarray | None]:
+    """The output matrix, [V, D], and the bias, [V], if there is one."""
+    width = model.architecture.width
+    output = model.output.detach().numpy()
+    bias = output[:, width].copy() if model.architecture.output_bias else None
+    return output[:, :width], bias
 
 
 def refuse_variants(

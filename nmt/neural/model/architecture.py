@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nmt.errors import UserError
 from nmt.recipe.transformer import TransformerSettings
+
+BIAS_COLUMNS: Final = 8
+"""Columns that an output bias takes in the output matrix: it is the first of them.
+
+The others are never read; eight keep matrix products aligned.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,9 @@ class Architecture:
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
     norm_position: Literal["pre", "post"] = "pre"
     positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
-    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    activation: Literal["relu", "gelu", "swish", "swiglu"] = "relu"
     tied_embeddings: Literal["all", "decoder", "none"] = "all"
+    output_bias: bool = False
     dropout: float = 0.1
     attention_dropout: float = 0.0
     activation_dropout: float = 0.0
@@ -42,6 +49,11 @@ class Architecture:
     def head_width(self) -> int:
         """Width of one attention head."""
         return self.width // self.heads
+
+    @property
+    def output_width(self) -> int:
+        """Columns of the output matrix: the width, and those that hold its bias."""
+        return self.width + (BIAS_COLUMNS if self.output_bias else 0)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""

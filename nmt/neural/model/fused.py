@@ -29,6 +29,8 @@ def why_not(architecture: Architecture) -> str | None:
     """Why a model cannot go this way, in words, or None if it can."""
     if architecture.encoder_layer_drop or architecture.decoder_layer_drop:
         return "layer drop leaves out other layers at every update"
+    if architecture.output_bias:
+        return "an output bias takes further columns after the last norm"
     if architecture.decoder == "ssru":
         return "an SSRU goes from position to position"
     return None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nmt.neural.kernels.counter import DeviceKeys
 from nmt.neural.kernels.dropout import DropoutKeys, dropout
 from nmt.neural.kernels.embedding import RowGroups, embed
-from nmt.neural.model.architecture import Architecture
+from nmt.neural.model.architecture import BIAS_COLUMNS, Architecture
 
 
 def make_norm(architecture: Architecture) -> nn.LayerNorm | nn.RMSNorm:
@@ -30,11 +30,30 @@ def make_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
     return linear
 
 
-def make_table(size: int, width: int) -> nn.Embedding:
-    """A table of embeddings whose vectors are of about unit length."""
-    table = nn.Embedding(size, width)
-    nn.init.normal_(table.weight, std=width**-0.5)
+def make_table(size: int, width: int, bias_columns: int = 0) -> nn.Embedding:
+    """A table of embeddings whose vectors are of about unit length, and columns for a bias of 0."""
+    table = nn.Embedding(size, width + bias_columns)
+    nn.init.normal_(table.weight[:, :width], std=width**-0.5)
+    nn.init.zeros_(table.weight[:, width:])
     return table
+
+
+class WithOne(nn.Module):
+    """A norm, and after its columns those that an output bias is multiplied by: 1, then zeros.
+
+    So ``hidden @ output.T`` has the bias in it, wherever that is computed.
+    """
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        """[N, D] to [N, D + 8]."""
+        y_ND: Tensor = self.norm(x_ND)
+        one_N8 = y_ND.new_zeros(len(y_ND), BIAS_COLUMNS)
+        one_N8[:, 0] = 1.0
+        return torch.cat((y_ND, one_N8), dim=1)
 
 
 class FeedForward(nn.Module):
@@ -55,6 +74,8 @@ class FeedForward(nn.Module):
             h_NF = F.relu(h_NF, inplace=True)
         elif self.activation == "gelu":
             h_NF = F.gelu(h_NF)
+        elif self.activation == "swish":
+            h_NF = F.silu(h_NF)
         else:
             gate_NF, value_NF = h_NF.chunk(2, dim=-1)
             h_NF = F.silu(gate_NF) * value_NF
@@ -83,6 +104,7 @@ class Embedding(nn.Module):
     def __init__(self, table: nn.Embedding, architecture: Architecture) -> None:
         super().__init__()
         self.table = table
+        self.width = architecture.width
         self.scale = math.sqrt(architecture.width)
         self.dropout = architecture.embedding_dropout
         self.kind = architecture.positions
@@ -106,7 +128,9 @@ class Embedding(nn.Module):
         positions_LD = None
         if self.kind != "rotary":
             positions_LD = self.learned if self.kind == "learned" else self.positions
+        table_VD = self.table.weight
+        if table_VD.shape[1] > self.width:  # tied to an output with a bias
+            table_VD, groups = table_VD[:, : self.width], None
         return embed(
-            pieces_N, positions_N, self.table.weight, positions_LD,
-            self.scale, self.dropout, keys, groups,
-        )  # fmt: skip
+            pieces_N, positions_N, table_VD, positions_LD, self.scale, self.dropout, keys, groups
+        )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.attention import CrossAttention, SelfAttention
-from nmt.neural.model.layers import Embedding, FeedForward, make_norm, make_table
+from nmt.neural.model.layers import Embedding, FeedForward, WithOne, make_norm, make_table
 from nmt.neural.model.ssru import SSRU
 from nmt.neural.packed import Packed, PackedBatch
 
@@ -123,11 +123,17 @@ class Transformer(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        source_table = make_table(architecture.source_vocabulary_size, architecture.width)
-        if architecture.tied_embeddings == "all":
+        tied, width = architecture.tied_embeddings, architecture.width
+        bias_columns = architecture.output_width - width
+        source_table = make_table(
+            architecture.source_vocabulary_size, width, bias_columns if tied == "all" else 0
+        )
+        if tied == "all":
             target_table = source_table
         else:
-            target_table = make_table(architecture.target_vocabulary_size, architecture.width)
+            target_table = make_table(
+                architecture.target_vocabulary_size, width, bias_columns if tied != "none" else 0
+            )
         self.source_embedding = Embedding(source_table, architecture)
         self.target_embedding = Embedding(target_table, architecture)
         self.encoder = nn.ModuleList(
@@ -138,10 +144,12 @@ class Transformer(nn.Module):
         )
         pre_norm = architecture.norm_position == "pre"
         self.encoder_norm = make_norm(architecture) if pre_norm else nn.Identity()
-        self.decoder_norm = make_norm(architecture) if pre_norm else nn.Identity()
+        self.decoder_norm: nn.Module = make_norm(architecture) if pre_norm else nn.Identity()
+        if architecture.output_bias:
+            self.decoder_norm = WithOne(self.decoder_norm)
         self.output = (
-            make_table(architecture.target_vocabulary_size, architecture.width).weight
-            if architecture.tied_embeddings == "none"
+            make_table(architecture.target_vocabulary_size, width, bias_columns).weight
+            if tied == "none"
             else target_table.weight
         )
 
@@ -157,7 +165,10 @@ class Transformer(nn.Module):
     def decode(
         self, target: Packed, memory_SD: Tensor, source: Packed, keys: DropoutKeys | None = None
     ) -> Tensor:
-        """Hidden states that predict the piece after each of the target's: [T, D]."""
+        """Hidden states that predict the piece after each of the target's: [T, D].
+
+        With an output bias they have the columns for it, [T, D + 8]; see `WithOne`.
+        """
         x_TD: Tensor = self.target_embedding(target.pieces_N, target.positions_N, keys)
         for layer in self.decoder:
             if not _skipped(self.architecture.decoder_layer_drop, keys):

@@ -54,9 +54,7 @@ def test_log_probabilities(changes: dict[str, Any], tmp_path: Path) -> None:
         expected = next_log_probabilities(model, source, target.tolist())
         labels = torch.tensor([*target, 2])
         expected_T = expected.gather(1, labels[:, None])[:, 0]
-        torch.testing.assert_close(
-            torch.tensor(found.log_probs), expected_T, rtol=0, atol=2e-5
-        )
+        torch.testing.assert_close(torch.tensor(found.log_probs), expected_T, rtol=0, atol=2e-5)
 
 
 def test_int8_is_near(tmp_path: Path) -> None:

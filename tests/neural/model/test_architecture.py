@@ -59,9 +59,12 @@ def test_every_setting_takes_the_place_of_the_preset() -> None:
         "encoder_layer_drop": 0.3, "decoder_layer_drop": 0.4, "max_positions": 77,
     }  # fmt: skip
     vocabularies = {"source_vocabulary_size": 11, "target_vocabulary_size": 13}
+    imported = {"output_bias": False}  # only models from elsewhere have one
     architecture = design(TransformerSettings(**chosen), 11, 13)
-    assert asdict(architecture) == {**chosen, **vocabularies}
-    assert set(chosen) | set(vocabularies) == {field.name for field in fields(Architecture)}
+    assert asdict(architecture) == {**chosen, **vocabularies, **imported}
+    assert set(chosen) | set(vocabularies) | set(imported) == {
+        field.name for field in fields(Architecture)
+    }
     assert architecture.head_width == 16
 
 

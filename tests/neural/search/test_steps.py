@@ -32,6 +32,9 @@ VARIANTS: list[dict[str, Any]] = [
     {"positions": "rotary", "activation": "gelu"},
     {"positions": "learned", "decoder_layers": 1},
     {"tied_embeddings": "none", "source_vocabulary_size": 29},
+    {"activation": "swish", "output_bias": True},
+    {"norm_position": "post", "output_bias": True},
+    {"tied_embeddings": "none", "output_bias": True},
     {"decoder": "ssru"},
     {"decoder": "ssru", "decoder_layers": 1, "norm_position": "post", "positions": "rotary"},
 ]
