@@ -10,16 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from nmt.errors import UserError
-from nmt.neural.packed import PackedBatch, pack_batch
-from nmt.neural.training.packing import BatchShape, choose_room, divide_pairs, pack_pairs
+from nmt.neural.packed import PackedBatch, RowBlock, StaticShape, pack_rows, pack_static
+from nmt.neural.training.packing import (
+    BatchShape,
+    choose_room,
+    divide_into,
+    divide_pairs,
+    pack_pairs,
+)
 
 BLOCK_PAIRS = 1 << 16
 """Pairs packed (and, with subword sampling, tokenised) at a time."""
+STATIC_BLOCK_PAIRS = 1 << 18
+"""The same where micro-batches are of one shape: the last update of a block is not made smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,9 @@ class Update:
     """Passes over the data that are done after this update, about."""
 
 
-Rows = Callable[[np.ndarray, tuple[int, ...]], tuple[Sequence[np.ndarray], Sequence[np.ndarray]]]
+Side: TypeAlias = RowBlock | Sequence[np.ndarray]
+
+Rows = Callable[[np.ndarray, tuple[int, ...]], tuple[Side, Side]]
 """Source and target pieces of pairs; the seed matters only if pieces are sampled."""
 
 
@@ -78,8 +88,8 @@ class _Block:
     """Pairs with their pieces."""
 
     pairs: np.ndarray
-    sources: Sequence[np.ndarray]
-    targets: Sequence[np.ndarray]
+    sources: RowBlock
+    targets: RowBlock
     source_lengths: np.ndarray
     target_lengths: np.ndarray
 
@@ -96,9 +106,10 @@ class BatchStream:
         *,
         seed: int,
         max_positions: int | None = None,
-        block_pairs: int = BLOCK_PAIRS,
+        block_pairs: int | None = None,
         rank: int = 0,
         num_ranks: int = 1,
+        vocabulary_sizes: tuple[int, int] | None = None,
     ) -> None:
         """Set up a stream.
 
@@ -110,9 +121,11 @@ class BatchStream:
             seed: seed of the order.
             max_positions: longest sentence that the model takes, EOS included. Subword sampling can
                 make a pair longer than this or than an update; it then sits out that epoch.
-            block_pairs: pairs packed at a time.
+            block_pairs: pairs packed at a time, as many as suit the shape unless given.
             rank: who asks for the updates; each rank gets other micro-batches of the same updates.
             num_ranks: how many ask, each with a stream of its own.
+            vocabulary_sizes: source and target pieces that there are; needed if all micro-batches
+                are of one shape.
         """
         self._rows = rows
         self._origins = origins
@@ -120,9 +133,17 @@ class BatchStream:
         self._shape = shape
         self._seed = seed
         self._max_positions = max_positions or max(shape.source_positions, shape.target_positions)
-        self._block_pairs = block_pairs
+        usual = BLOCK_PAIRS if shape.micro_pairs is None else STATIC_BLOCK_PAIRS
+        self._block_pairs = block_pairs or usual
         self._rank = rank
         self._num_ranks = num_ranks
+        self._static = None
+        if shape.micro_pairs is not None:
+            assert vocabulary_sizes is not None
+            self._static = StaticShape(
+                shape.micro_source_positions, shape.micro_target_positions, shape.micro_pairs,
+                vocabulary_sizes,
+            )  # fmt: skip
 
     def updates(self, position: Position) -> Iterator[Update]:
         """Updates from ``position`` on; each tells the position after it.
@@ -152,7 +173,8 @@ class BatchStream:
         Each rank gets the same micro-batches of it, the one with the longest pair among them.
         """
         block = self._read(pairs, (self._seed,))
-        return self._update(block, np.arange(len(pairs)), Position(), 0.0, rank=0)
+        parts, _ = self._divide(block, np.arange(len(pairs)))
+        return self._update(block, parts, Position(), 0.0, rank=0)
 
     def _block(
         self, pairs: np.ndarray, epoch: int, number: int, num_blocks: int, skip: int
@@ -162,19 +184,38 @@ class BatchStream:
         fits = (block.source_lengths <= min(shape.source_positions, self._max_positions)) & (
             block.target_lengths <= min(shape.target_positions, self._max_positions)
         )
-        kept = np.flatnonzero(fits)
-        packed = pack_pairs(
-            block.source_lengths[kept],
-            block.target_lengths[kept],
-            shape.source_positions,
-            shape.target_positions,
-        )
+        packed = self._pack(block, np.flatnonzero(fits))
         # The half-empty update that may be left must not always come at the end.
         self._random("updates", epoch, number).shuffle(packed)
         for place in range(skip, len(packed)):
             after = _after(Position(epoch, number, place), len(packed), num_blocks)
             done = (number + (place + 1) / len(packed)) / num_blocks
-            yield self._update(block, kept[packed[place]], after, epoch + done, self._rank)
+            yield self._update(block, packed[place], after, epoch + done, self._rank)
+
+    def _pack(self, block: _Block, kept: np.ndarray) -> list[list[np.ndarray]]:
+        """The pairs of each part of each update."""
+        shape, packed = self._shape, []
+        while len(kept):
+            lengths = block.source_lengths[kept], block.target_lengths[kept]
+            rests = []
+            for batch in pack_pairs(
+                *lengths, shape.source_positions, shape.target_positions, shape.pairs
+            ):
+                parts, rest = self._divide(block, kept[batch])
+                packed.append(parts)
+                rests.append(rest)
+            # An empty update has room for any pair, so there are ever fewer.
+            kept = np.concatenate(rests)
+        return packed
+
+    def _divide(self, block: _Block, members: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """The pairs of each part of an update, and those that static parts have no room for."""
+        lengths = block.source_lengths[members], block.target_lengths[members]
+        if self._static is not None:
+            parts, rest = divide_into(self._shape, *lengths)
+            return [members[part] for part in parts], members[rest]
+        parts = divide_pairs(*lengths, self._shape.micro_batches)
+        return [members[part] for part in parts], members[:0]
 
     def _random(
         self, use: Literal["order", "updates"], epoch: int, block: int
@@ -183,44 +224,59 @@ class BatchStream:
         return np.random.default_rng((self._seed, epoch, block, _USES.index(use)))
 
     def _read(self, pairs: np.ndarray, seed: tuple[int, ...]) -> _Block:
-        sources, targets = self._rows(pairs, seed)
+        sources, targets = (
+            side if isinstance(side, RowBlock) else RowBlock.of(side)
+            for side in self._rows(pairs, seed)
+        )
         # Both sides take a position more than they have pieces: EOS, or BOS in its place.
-        source_lengths = np.fromiter((len(row) + 1 for row in sources), np.int64, len(pairs))
-        target_lengths = np.fromiter((len(row) + 1 for row in targets), np.int64, len(pairs))
-        return _Block(pairs, sources, targets, source_lengths, target_lengths)
+        return _Block(pairs, sources, targets, sources.lengths + 1, targets.lengths + 1)
 
     def _update(
-        self, block: _Block, members: np.ndarray, after: Position, epochs: float, rank: int
+        self,
+        block: _Block,
+        parts: Sequence[np.ndarray],
+        after: Position,
+        epochs: float,
+        rank: int,
     ) -> Update:
-        source_lengths = block.source_lengths[members]
-        target_lengths = block.target_lengths[members]
-        parts = divide_pairs(source_lengths, target_lengths, self._shape.micro_batches)
-        rooms = [
-            (
-                choose_room(source_lengths[part].sum(), self._shape.micro_source_positions),
-                choose_room(target_lengths[part].sum(), self._shape.micro_target_positions),
-            )
-            for part in parts
-        ]
+        members = np.sort(np.concatenate(parts))
+        rooms = [self._rooms(block, part) for part in parts]
         numbers = range(rank, len(parts), self._num_ranks)
-        micro_batches = [
-            pack_batch(
-                [block.sources[i] for i in members[parts[number]]],
-                [block.targets[i] for i in members[parts[number]]],
-                *rooms[number],
-            )
-            for number in numbers
-        ]
+        num_target_pieces = int(block.target_lengths[members].sum())
         return Update(
-            micro_batches,
+            [self._micro_batch(block, parts[number], rooms[number]) for number in numbers],
             numbers,
-            num_target_pieces=int(target_lengths.sum()),
-            num_pieces=int(source_lengths.sum() + target_lengths.sum()),
-            num_positions=sum(map(sum, rooms)),
+            num_target_pieces=num_target_pieces,
+            num_pieces=int(block.source_lengths[members].sum()) + num_target_pieces,
+            num_positions=self._num_positions(rooms),
             pairs=block.pairs[members],
             after=after,
             epochs=epochs,
         )
+
+    def _rooms(self, block: _Block, part: np.ndarray) -> tuple[int, int]:
+        """Source and target positions of a micro-batch."""
+        shape = self._shape
+        rooms = shape.micro_source_positions, shape.micro_target_positions
+        if self._static is not None:
+            return rooms
+        return (
+            choose_room(block.source_lengths[part].sum(), rooms[0]),
+            choose_room(block.target_lengths[part].sum(), rooms[1]),
+        )
+
+    def _num_positions(self, rooms: Sequence[tuple[int, int]]) -> int:
+        if self._static is None:
+            return sum(map(sum, rooms))
+        # All parts are computed, those with nothing in them too.
+        static = self._static
+        return self._shape.micro_batches * (static.source_positions + static.target_positions)
+
+    def _micro_batch(self, block: _Block, part: np.ndarray, rooms: tuple[int, int]) -> PackedBatch:
+        sources, targets = block.sources.take(part), block.targets.take(part)
+        if self._static is not None:
+            return pack_static(sources, targets, self._static)
+        return pack_rows(sources, targets, *rooms)
 
 
 def _after(position: Position, num_updates: int, num_blocks: int) -> Position:

@@ -11,6 +11,7 @@ import numpy as np
 from nmt.corpus import PreparedCorpus, TokenizedBitext, tokenize_pairs
 from nmt.errors import UserError
 from nmt.machine import available_cores
+from nmt.neural.packed import RowBlock
 from nmt.neural.training.batches import BatchStream
 from nmt.neural.training.packing import BatchShape, choose_shape, hardest_pairs
 from nmt.recipe.neural import TrainingSettings
@@ -86,7 +87,12 @@ class TrainingData:
         return min(max(64, int(self.source_lengths.max())), self.max_positions // 2)
 
     def shape(
-        self, settings: TrainingSettings, *, micro_batch_tokens: int, workers: int
+        self,
+        settings: TrainingSettings,
+        *,
+        micro_batch_tokens: int,
+        workers: int,
+        static: bool = False,
     ) -> BatchShape:
         """The shape of updates; see ``choose_shape``."""
         return choose_shape(
@@ -96,6 +102,7 @@ class TrainingData:
             micro_batch_tokens=settings.micro_batch_tokens or micro_batch_tokens,
             workers=workers,
             slack=SAMPLING_SLACK if self.sampling_rate else 1.0,
+            static=static,
         )
 
     def stream(
@@ -111,6 +118,10 @@ class TrainingData:
             max_positions=self.max_positions,
             rank=rank,
             num_ranks=num_ranks,
+            vocabulary_sizes=(
+                self.tokenizers.source.vocabulary_size,
+                self.tokenizers.target.vocabulary_size,
+            ),
         )
 
     def hardest(self, shape: BatchShape) -> np.ndarray:
@@ -126,7 +137,8 @@ class TrainingData:
     def _stored(self, pairs: np.ndarray, seed: tuple[int, ...]) -> Any:
         numbers = self.kept[pairs]
         return tuple(
-            [side[i] for i in numbers] for side in (self.pieces.source, self.pieces.target)
+            RowBlock(side.flat, side.offsets).take(numbers)
+            for side in (self.pieces.source, self.pieces.target)
         )
 
     def _sampled(self, pairs: np.ndarray, seed: tuple[int, ...]) -> Any:
