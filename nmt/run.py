@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -32,6 +32,9 @@ from nmt.recipe import (
 from nmt.stopping import StopRequest
 from nmt.systems import Device, load
 
+if TYPE_CHECKING:
+    from nmt.neural.training.distribution import Ranks
+
 _INDIFFERENT = {"training": {"log_every", "tensorboard", "micro_batch_tokens", "sharding"}}
 """Settings of a system that may change at any time: the result is the same."""
 
@@ -48,6 +51,8 @@ class Run:
     stop: StopRequest
     part: Path = Path()
     """Where in the recipe's folder the systems go, if not right into it."""
+    ranks: Ranks | None = None
+    """The processes that train neural systems together; this one leads them."""
 
     @property
     def folder(self) -> Path:
@@ -128,7 +133,7 @@ def _train(
             return train_neural(
                 run.recipe, name, corpus, folder,
                 inputs=inputs, cache=run.cache,
-                device_name=run.device, console=run.console, stop=run.stop,
+                device_name=run.device, console=run.console, stop=run.stop, ranks=run.ranks,
             )  # fmt: skip
         case PhraseBasedSettings():
             from nmt.statistical.train import train_phrase_based

@@ -35,8 +35,13 @@ class StopOnSignal(StopRequest):
     block the first one becomes the reason to stop, and the second one interrupts.
     """
 
-    def __init__(self) -> None:
-        """Take over the handling of both signals; for the main thread only."""
+    def __init__(self, *, announces: bool = True) -> None:
+        """Take over the handling of both signals; for the main thread only.
+
+        Args:
+            announces: whether to tell the user that the first one was noted.
+        """
+        self._announces = announces
         self.received: signal.Signals | None = None
         self._deferring = False
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -61,6 +66,8 @@ class StopOnSignal(StopRequest):
         self.received = signal.Signals(number)
         if not (first and self._deferring):
             raise KeyboardInterrupt
+        if not self._announces:
+            return
         # Not by print: the signal may have come in the middle of one.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.write(sys.stderr.fileno(), b"\nstopping, state will be saved (again: at once)\n")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt.cli.common import INTERRUPTED, run
-from nmt.cli.train import TERMINATED, choose_systems
+from nmt.cli.common import DataOption, GpusOption, OverridesArgument, RecipeArgument, run
+from nmt.cli.ranks import find_place, follow, leading, start_ranks, stop_code
+from nmt.cli.train import choose_systems
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,16 +18,8 @@ if TYPE_CHECKING:
 
 
 def bench(
-    recipe: Annotated[
-        str, typer.Argument(help="A recipe file, or the name of a recipe that comes with nmt.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...",
-            help="Settings in place of the recipe's, such as systems.transformer.dropout=0.2.",
-        ),
-    ] = None,
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
     system: Annotated[
         list[str] | None,
         typer.Option("--system", metavar="NAME", help="This system only; may be repeated."),
@@ -36,17 +28,12 @@ def bench(
         Path,
         typer.Option(metavar="DIR", help="Folder of runs; results go to DIR/RECIPE/benchmark."),
     ] = Path("runs"),
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder that holds local corpora; goes before a root in the recipe.",
-        ),
-    ] = None,
+    data: DataOption = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Where to train and translate; speed is always measured on one core."),
     ] = "auto",
+    gpus: GpusOption = None,
     sizes: Annotated[
         str | None,
         typer.Option(
@@ -72,35 +59,40 @@ def bench(
     whatever moment, and shows the results again when all is done.
     """
     wanted_sizes = _parse_sizes(sizes)
+    place = find_place(gpus)
+    if place is not None and not place.leads:
+        follow(place)
+        return
+    with leading(place) as ranks:
+        from nmt.recipe import read_recipe
+        from nmt.stopping import StopOnSignal, Stopped
 
-    from nmt.recipe import read_recipe
-    from nmt.stopping import StopOnSignal, Stopped
+        settings = read_recipe(recipe, overrides or (), data_root=data)
+        chosen = settings.with_members(choose_systems(system, list(settings.systems)))
+        names = [name for name in settings.systems if name in chosen]
+        if ranks is None and gpus is not None:
+            start_ranks("nmt.cli.bench", gpus, device)
+        stop = StopOnSignal()
 
-    settings = read_recipe(recipe, overrides or (), data_root=data)
-    chosen = settings.with_members(choose_systems(system, list(settings.systems)))
-    names = [name for name in settings.systems if name in chosen]
-    stop = StopOnSignal()
+        from rich.console import Console
 
-    from rich.console import Console
+        from nmt.benchmark.measure import Benchmark, report_path, results_path, run_benchmark
+        from nmt.benchmark.report import require_report, write_report
+        from nmt.run import Run
 
-    from nmt.benchmark.measure import Benchmark, report_path, results_path, run_benchmark
-    from nmt.benchmark.report import require_report, write_report
-    from nmt.run import Run
-
-    require_report()
-    work = Run(settings, output, device, Console(), stop)
-    try:
-        wanted = Benchmark(names, wanted_sizes, with_speed=not no_speed)
-        results = run_benchmark(work, wanted)
-        _print_results(results, work)
-        work.say(f"results: {results_path(work)}")
-        path = report or report_path(work)
-        write_report(results, path)
-        work.say(f"report: {path}")
-    except (Stopped, KeyboardInterrupt):
-        work.say("stopped; the same command continues")
-        code = TERMINATED if stop.received is signal.SIGTERM else INTERRUPTED
-        raise typer.Exit(code) from None
+        require_report()
+        work = Run(settings, output, device, Console(), stop, ranks=ranks)
+        try:
+            wanted = Benchmark(names, wanted_sizes, with_speed=not no_speed)
+            results = run_benchmark(work, wanted)
+            _print_results(results, work)
+            work.say(f"results: {results_path(work)}")
+            path = report or report_path(work)
+            write_report(results, path)
+            work.say(f"report: {path}")
+        except (Stopped, KeyboardInterrupt):
+            work.say("stopped; the same command continues")
+            raise typer.Exit(stop_code(stop)) from None
 
 
 def _parse_sizes(text: str | None) -> list[int]:

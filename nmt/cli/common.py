@@ -26,6 +26,31 @@ from nmt.errors import UserError, UserErrors
 
 DISTRIBUTION = "bitext-nmt"
 
+RecipeArgument = Annotated[
+    str, typer.Argument(help="A recipe file, or the name of a recipe that comes with nmt.")
+]
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings in place of the recipe's, such as systems.transformer.dropout=0.2.",
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder that holds local corpora; goes before a root in the recipe."
+    ),
+]
+GpusOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Train neural systems on N GPUs of this machine.",
+        show_default="one, or all that torchrun gives",
+    ),
+]
+
 USER_ERROR = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from nmt.cli.common import INTERRUPTED, run
-
-TERMINATED = 143
-"""The conventional exit code of a process that ended at SIGTERM's request."""
+from nmt.cli.common import DataOption, GpusOption, OverridesArgument, RecipeArgument, run
+from nmt.cli.ranks import find_place, follow, leading, start_ranks, stop_code
 
 
 def train(
-    recipe: Annotated[
-        str, typer.Argument(help="A recipe file, or the name of a recipe that comes with nmt.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...",
-            help="Settings in place of the recipe's, such as systems.transformer.dropout=0.2.",
-        ),
-    ] = None,
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
     system: Annotated[
         list[str] | None,
         typer.Option("--system", metavar="NAME", help="Train this system only; may be repeated."),
@@ -32,16 +21,11 @@ def train(
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of runs; results go to DIR/RECIPE/SYSTEM.")
     ] = Path("runs"),
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder that holds local corpora; goes before a root in the recipe.",
-        ),
-    ] = None,
+    data: DataOption = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
     ] = "auto",
+    gpus: GpusOption = None,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="Forget what an earlier run left, and begin anew."),
@@ -52,26 +36,31 @@ def train(
     The same command continues a run that was stopped, at whatever moment. A system that is trained
     already is not trained again; one that was trained with other settings is left alone.
     """
-    from nmt.recipe import read_recipe
-    from nmt.stopping import StopOnSignal, Stopped
+    place = find_place(gpus)
+    if place is not None and not place.leads:
+        follow(place)
+        return
+    with leading(place) as ranks:
+        from nmt.recipe import read_recipe
+        from nmt.stopping import StopOnSignal, Stopped
 
-    settings = read_recipe(recipe, overrides or (), data_root=data)
-    names = choose_systems(system, list(settings.systems))
-    stop = StopOnSignal()
+        settings = read_recipe(recipe, overrides or (), data_root=data)
+        names = choose_systems(system, list(settings.systems))
+        if ranks is None and gpus is not None:
+            start_ranks("nmt.cli.train", gpus, device)
+        stop = StopOnSignal()
 
-    from rich.console import Console
+        from rich.console import Console
 
-    from nmt.run import Run, train_systems
+        from nmt.run import Run, train_systems
 
-    console = Console()
-    work = Run(settings, output, device, console, stop)
-    try:
-        train_systems(work, names, fresh=fresh)
-    except (Stopped, KeyboardInterrupt):
-        same = "the same command without --fresh" if fresh else "the same command"
-        work.say(f"stopped; {same} continues")
-        code = TERMINATED if stop.received is signal.SIGTERM else INTERRUPTED
-        raise typer.Exit(code) from None
+        work = Run(settings, output, device, Console(), stop, ranks=ranks)
+        try:
+            train_systems(work, names, fresh=fresh)
+        except (Stopped, KeyboardInterrupt):
+            same = "the same command without --fresh" if fresh else "the same command"
+            work.say(f"stopped; {same} continues")
+            raise typer.Exit(stop_code(stop)) from None
 
 
 def choose_systems(wanted: list[str] | None, there: list[str]) -> list[str]:

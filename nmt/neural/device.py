@@ -36,22 +36,23 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def prepare(device: torch.device) -> int:
+def prepare(device: torch.device, processes: int = 1) -> int:
     """Set PyTorch up for the device; returns how many workers should compute side by side.
 
     On the CPU each worker is a thread that runs its operations alone: sentences, not operations,
-    are shared out among the cores.
+    are shared out among the cores, which so many processes share.
     """
     if device.type != "cpu":
         return 1
     cpu.keep_freed_memory()
     torch.set_num_threads(1)
     cpu.choose_matrix_library()
-    return available_cores()
+    return max(1, available_cores() // processes)
 
 
-def describe(device: torch.device) -> str:
-    """The device in words, for the record of a training."""
+def describe(device: torch.device, ranks: int = 1) -> str:
+    """The devices of so many ranks in words, for the record of a training."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return cores_in_words()
+        name = torch.cuda.get_device_name(device)
+        return f"{ranks} x {name}" if ranks > 1 else name
+    return f"{ranks} ranks on {cores_in_words()}" if ranks > 1 else cores_in_words()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,21 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nmt.corpus import PreparedCorpus, tokenize_pairs
+from nmt.corpus import PreparedCorpus
 from nmt.differences import differences
 from nmt.errors import UserError
 from nmt.files import explain_os_error, write_json
 from nmt.machine import describe_machine
 from nmt.memory import PeakMemory
 from nmt.model_folder import ModelFolder, write_model_folder
-from nmt.neural.device import choose_device, describe, prepare
-from nmt.neural.model.translation_model import design, make_model
-from nmt.neural.system import TOKENIZER, WEIGHTS, NeuralTranslator, save_weights
+from nmt.neural.device import describe
+from nmt.neural.system import TOKENIZER, WEIGHTS, save_weights
 from nmt.neural.training.checkpoint import Counters
-from nmt.neural.training.data import TrainingData
-from nmt.neural.training.loop import Trainer
-from nmt.neural.training.packing import BatchShape
-from nmt.neural.training.progress import Reporter
-from nmt.neural.training.validation import Validator
+from nmt.neural.training.distribution import Alone, Ranks
+from nmt.neural.training.progress import Reporter, SilentReporter
+from nmt.neural.training.task import Prepared, Task, prepare_training
 from nmt.recipe import NeuralSettings, Recipe
 from nmt.stopping import StopRequest
-from nmt.tokenization import TokenizerPair, learn_tokenizers
-
-_CPU_MICRO_BATCH = 2048
-"""Target positions that a core computes at once: about what its share of the cache holds."""
 
 _LIMITS = (
     "max_updates", "max_epochs", "max_minutes", "patience", "keep_best", "average_checkpoints",
@@ -51,54 +43,25 @@ def train_neural(
     device_name: str,
     console: Console,
     stop: StopRequest,
+    ranks: Ranks | None = None,
 ) -> ModelFolder:
     """Train system ``name`` of a recipe; the result is a model folder, with ``training/`` in it.
 
     Continues from the last checkpoint if there is one. ``inputs`` says what the result depends on;
     it is kept with the checkpoints, of which one with other inputs is not continued (but limits and
-    the search may change), and with the model.
+    the search may change), and with the model. ``ranks`` are those that take part (by
+    `join_training`), of which this one leads.
 
     Raises Stopped when asked to stop, UserError where settings or data do not allow training.
     """
-    system = recipe.systems[name]
-    assert isinstance(system, NeuralSettings)
-    settings = system.training
-    training_folder = folder / "training"
+    ranks = ranks or Alone()
+    task = Task(recipe, name, corpus, folder, inputs, cache, device_name)
+    system, training_folder = task.system, task.training_folder
     memory = PeakMemory(training_folder / "memory.json")
-    device = choose_device(device_name)
-    workers = prepare(device)
-    tokenizers = learn_tokenizers(
-        recipe.tokenizer, corpus.train.source, corpus.train.target, cache=cache,
-        source_language=recipe.corpus.source_language,
-        target_language=recipe.corpus.target_language,
-    )  # fmt: skip
-    data = TrainingData.prepare(
-        corpus, tokenizers, max_positions=system.max_positions, cache=cache,
-        sampling_rate=getattr(recipe.tokenizer, "sampling", 0.0),
-    )  # fmt: skip
-    usual = _CPU_MICRO_BATCH if device.type == "cpu" else settings.batch_tokens
-    shape = data.shape(settings, micro_batch_tokens=usual, workers=workers)
-    architecture = design(
-        system, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
-    )
-    torch.manual_seed(settings.seed)
-    model = make_model(architecture).to(device)
-    translator = NeuralTranslator(
-        copy.deepcopy(model).requires_grad_(False), tokenizers, system.search,
-        source_language=recipe.corpus.source_language,
-        target_language=recipe.corpus.target_language,
-        workers=workers,
-    )  # fmt: skip
-    machine = describe_machine(describe(device), "torch")
+    prepared = prepare_training(task, ranks)
+    trainer, data, shape = prepared.trainer, prepared.data, prepared.shape
+    machine = describe_machine(describe(prepared.device, ranks.size), "torch")
     _begin(training_folder, machine)
-    trainer = Trainer(
-        model, translator, data.stream(shape, seed=settings.seed),
-        _make_validator(recipe, system, corpus, tokenizers, shape, cache),
-        settings, training_folder,
-        workers=workers,
-        inputs={**inputs, "tokenizers": tokenizers.content_hash[:12]},
-        show_pairs=data.show,
-    )  # fmt: skip
     with contextlib.closing(trainer):
         resumed = trainer.restore(
             lambda before, counters: _refuse_changes(
@@ -106,29 +69,30 @@ def train_neural(
             )
         )
         done = trainer.counters.update
-        with Reporter(training_folder, settings, console, update=done) as reporter:
+        with Reporter(training_folder, system.training, console, update=done) as reporter:
             if data.num_left_out:
                 reporter.say(
                     f"{data.num_left_out:,} training pairs are longer than "
                     f"{system.max_positions} pieces and are left out"
                 )
+            model = prepared.translator.model
             size = sum(parameter.numel() for parameter in model.parameters())
             reporter.say(
                 f"{name}: {size / 1e6:.1f} M parameters on {machine['device']}; an update is "
                 f"{shape.micro_batches} x {shape.micro_target_positions} target positions"
                 + (f"; going on after update {done}" if resumed else "")
             )
-            if device.type != "cpu":
-                trainer.check_fit(data.hardest(shape))
-            with memory.kept():
-                ended = trainer.train(reporter, stop)
-            reporter.say(f"training ends: {ended}")
-            scores = trainer.finish(reporter)
+            ranks.call({**task.to_json(), "matrix_products": torch.get_float32_matmul_precision()})
+            with ranks.connected(prepared.device):
+                with memory.kept():
+                    ended = _train(prepared, reporter, stop)
+                reporter.say(f"training ends: {ended}")
+                scores = trainer.finish(reporter)
     counters = trainer.counters
 
     def fill(staging: Path) -> None:
-        save_weights(translator.model, staging / WEIGHTS)
-        tokenizers.save(staging / TOKENIZER)
+        save_weights(model, staging / WEIGHTS)
+        prepared.tokenizers.save(staging / TOKENIZER)
 
     return write_model_folder(
         folder,
@@ -136,7 +100,7 @@ def train_neural(
         source_language=recipe.corpus.source_language,
         target_language=recipe.corpus.target_language,
         settings={
-            "architecture": architecture.to_json(),
+            "architecture": model.architecture.to_json(),
             "search": system.search.model_dump(mode="json"),
             "max_source_pieces": data.longest_source,
         },
@@ -157,23 +121,26 @@ def train_neural(
     )
 
 
-def _make_validator(
-    recipe: Recipe,
-    system: NeuralSettings,
-    corpus: PreparedCorpus,
-    tokenizers: TokenizerPair,
-    shape: BatchShape,
-    cache: Path,
-) -> Validator:
-    pieces = tokenize_pairs(
-        corpus.valid, tokenizers.source, tokenizers.target, cache=cache, workers=1
-    )
-    return Validator(
-        corpus.valid, pieces, system.training, shape,
-        max_positions=system.max_positions,
-        bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
-        lowercase=recipe.evaluation.lowercase,
-    )  # fmt: skip
+def join_training(job: dict[str, Any], ranks: Ranks, stop: StopRequest) -> None:
+    """Take part in a training that rank 0 leads; ``job`` is what it told about it.
+
+    Raises Stopped when asked to stop, UserError where rank 0 would.
+    """
+    prepared = prepare_training(Task.from_json(job), ranks)
+    torch.set_float32_matmul_precision(job["matrix_products"])  # as rank 0 found it best
+    reporter = SilentReporter()
+    with contextlib.closing(prepared.trainer) as trainer:
+        trainer.restore(lambda before, counters: None)  # rank 0 has refused what is to be refused
+        with ranks.connected(prepared.device):
+            _train(prepared, reporter, stop)
+            trainer.finish(reporter)
+
+
+def _train(prepared: Prepared, reporter: Reporter, stop: StopRequest) -> str:
+    """What each rank does, whether it leads or not: train if memory is enough, until a limit."""
+    if prepared.device.type != "cpu":
+        prepared.trainer.check_fit(prepared.data.hardest(prepared.shape))
+    return prepared.trainer.train(reporter, stop)
 
 
 def _refuse_changes(

@@ -12,6 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -39,6 +40,8 @@ class Ranks(Protocol):
     """Its number. Rank 0 leads: it prepares, logs and writes."""
     size: int
     """How many there are."""
+    place: Place
+    """Both, and those of this machine."""
 
     def add_up(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over all ranks; the same bits on all."""
@@ -61,12 +64,20 @@ class Ranks(Protocol):
     def await_event(self, event: torch.cuda.Event) -> None:
         """Wait for a GPU that may have to wait for other ranks."""
 
+    def call(self, job: dict[str, Any]) -> None:
+        """Ask the other ranks to take part in something; for the leader."""
+
+    def connected(self, device: torch.device) -> AbstractContextManager[None]:
+        """A block within which tensors on the device can be added up; for all ranks."""
+        ...
+
 
 class Alone:
     """A training in one process."""
 
     rank = 0
     size = 1
+    place = Place(0, 1, 0, 1)
 
     def add_up(self, tensor: Tensor) -> None:
         """It is the sum."""
@@ -92,9 +103,16 @@ class Alone:
         """There is nothing to wait for but the device."""
         event.synchronize()
 
+    def call(self, job: dict[str, Any]) -> None:
+        """There is nobody to ask."""
+
+    def connected(self, device: torch.device) -> AbstractContextManager[None]:
+        """There is nobody to connect with."""
+        return contextlib.nullcontext()
+
 
 class Together:
-    """One of several processes. Use ``connected`` around the training."""
+    """One of several processes."""
 
     def __init__(
         self,
@@ -120,9 +138,13 @@ class Together:
         self._meeting_seconds = meeting_seconds
         self._connections = 0
 
+    def call(self, job: dict[str, Any]) -> None:
+        """Over the noticeboard."""
+        self.board.call(job)
+
     @contextlib.contextmanager
     def connected(self, device: torch.device) -> Iterator[None]:
-        """Within this block, tensors on the device can be added up. All ranks must enter it.
+        """Connect the devices of all ranks, and part in good order if nothing went wrong.
 
         Raises UserError if there is no way to connect these devices.
         """

@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nmt.errors import UserError
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.system import NeuralTranslator
+from nmt.neural.training.agreement import Agreement, Wishes
 from nmt.neural.training.batches import BatchStream, Update
 from nmt.neural.training.checkpoint import Best, Checkpoints, Counters
 from nmt.neural.training.cores import Cores
+from nmt.neural.training.distribution import Alone, Ranks
 from nmt.neural.training.finite import LARGEST_LOSS_SCALE, FiniteCheck, ShowPairs
-from nmt.neural.training.gradients import GradientWorkers, perplexity
+from nmt.neural.training.gradients import GradientWorkers, LossSums, perplexity
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
 from nmt.neural.training.prefetch import prefetch
 from nmt.neural.training.progress import Reporter, ValidationRecord, share_done
@@ -33,7 +36,11 @@ SAVE_SECONDS = 120.0
 
 
 class Trainer:
-    """Trains a model until one of its limits, from the beginning or from its last checkpoint."""
+    """Trains a model until one of its limits, from the beginning or from its last checkpoint.
+
+    Where several ranks train it, each has a trainer, and all of them must do the same calls at the
+    same time. The leader writes; the counters and weights of all are the same.
+    """
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class Trainer:
         workers: int,
         inputs: dict[str, Any],
         show_pairs: ShowPairs,
+        ranks: Ranks | None = None,
         clocks: Clocks | None = None,
         save_seconds: float = SAVE_SECONDS,
     ) -> None:
@@ -62,6 +70,7 @@ class Trainer:
             workers: micro-batches computed side by side.
             inputs: what the training depends on, kept with its checkpoints.
             show_pairs: the text of sentence pairs by their numbers in the stream.
+            ranks: those that train together; this one alone unless given.
             clocks: the clocks of this machine unless given.
             save_seconds: longest time between two checkpoints.
         """
@@ -69,9 +78,15 @@ class Trainer:
         self.folder = folder
         self.inputs = inputs
         self.checkpoints = Checkpoints(folder)
-        self.flat = FlatParameters(model)
+        self._ranks = ranks or Alone()
+        self._leads = self._ranks.rank == 0
+        self._agreement = Agreement(self._ranks)
+        self._time_is_over = False
+        self.flat = FlatParameters(
+            model, self._ranks.size if settings.sharding == "optimizer" else 1
+        )
         self._cores = Cores(workers)
-        self.optimizer = Optimizer(self.flat, settings, self._cores)
+        self.optimizer = Optimizer(self.flat, settings, self._cores, self._ranks)
         self.workers = GradientWorkers(model, self.flat, settings, self._cores)
         self.counters = Counters()
         if settings.precision == "float16":
@@ -124,18 +139,33 @@ class Trainer:
         counters, settings = self.counters, self.settings
         tick = self._start_clock()
         saved = self._clocks.wall()
+        stops = False
+        self._time_is_over = self._is_over(counters.seconds)
         self._window = Window(self._clocks)
         with (
             contextlib.closing(prefetch(self._stream.updates(counters.position))) as updates,
             stop.deferring(),
         ):
-            while (ended := self._limit()) is None:
-                self._update(next(updates))
+            while (ended := self._limit()) is None and not stops:
+                update = next(updates)
+                sums, norm = self._update(update)
                 tick()
                 logs = counters.update % settings.log_every == 0
                 validates = counters.update % settings.validate_every == 0
-                stops = stop.reason is not None
-                saves = validates or stops or self._clocks.wall() - saved >= self._save_seconds
+                sums, agreed = self._agreement.reach(
+                    sums,
+                    Wishes(
+                        stop=stop.reason is not None,
+                        end=self._leads and self._is_over(counters.seconds),
+                        save=self._leads and self._clocks.wall() - saved >= self._save_seconds,
+                    ),
+                    now=self._checks_each_update or logs or validates,
+                )
+                self._window.add(update, sums, norm)
+                self._finite.add(counters.update, update, sums.loss, norm)
+                stops = agreed.stop
+                self._time_is_over |= agreed.end
+                saves = validates or stops or agreed.save
                 if self._checks_each_update or logs or saves:
                     self._finite.check(counters)
                 if logs:
@@ -146,22 +176,27 @@ class Trainer:
                     if validates:
                         self.validate(reporter)
                         tick()
+                        # By the leader's clock, and before there is another update to validate.
+                        self._time_is_over = self._ranks.meet(self._is_over(counters.seconds))[0]
                     if saves:
                         self.save()
                         saved = self._clocks.wall()
-                if stops:
-                    raise Stopped(stop.reason)
-            if counters.validated != counters.update:
+            if ended is not None and counters.validated != counters.update:
                 self._finite.check(counters)
                 self.validate(reporter)
                 tick()
                 self.save()
-        if stop.reason is not None:
-            raise Stopped(stop.reason)
+            # A rank that is early must not leave while another one saves.
+            reasons = [reason for reason in self._ranks.meet(stop.reason) if reason]
+        if ended is None or reasons:
+            raise Stopped(reasons[0] if reasons else None)
         return ended
 
-    def _update(self, update: Update) -> None:
-        """One step of the optimiser; nothing here waits for a GPU."""
+    def _update(self, update: Update) -> tuple[LossSums, Tensor]:
+        """One step of the optimiser; nothing here waits for a GPU.
+
+        Returns this rank's loss, and the norm of all ranks' gradient.
+        """
         counters = self.counters
         number = counters.update + 1
         with _explaining_memory(self.settings):
@@ -171,12 +206,15 @@ class Trainer:
         counters.position = update.after
         counters.epochs = update.epochs
         counters.target_pieces += update.num_target_pieces
-        self._window.add(update, sums, norm)
-        self._finite.add(number, update, sums.loss, norm)
+        return sums, norm
 
     def validate(self, reporter: Reporter) -> None:
-        """Score the model; keep its weights if they are among the best."""
+        """Score the model; keep its weights if they are among the best.
+
+        Raises UserError if ranks have come to have other weights than rank 0.
+        """
         counters = self.counters
+        self._refuse_drift()
         scores, nll = self._evaluate()
         this = self._rated(scores)
         is_best = not counters.best or this.rank > counters.best[0].rank
@@ -184,7 +222,7 @@ class Trainer:
         counters.validated = counters.update
         ranked = sorted([*counters.best, this], key=lambda best: best.rank, reverse=True)
         counters.best = ranked[: self.settings.keep_best]
-        if this in counters.best:
+        if this in counters.best and self._leads:
             self.checkpoints.save_best(counters.update, self.flat.views(self.optimizer.evaluated))
         loss = scores["loss"]
         searched = {name: score for name, score in scores.items() if name != "loss"}
@@ -196,8 +234,10 @@ class Trainer:
         )  # fmt: skip
 
     def save(self) -> None:
-        """Write the last checkpoint."""
-        self.checkpoints.save(self.counters, self.optimizer.state(), self.inputs)
+        """Write the last checkpoint, which any number of ranks can continue."""
+        tensors = self.optimizer.state()
+        if self._leads:
+            self.checkpoints.save(self.counters, tensors, self.inputs)
 
     def finish(self, reporter: Reporter) -> dict[str, float]:
         """Load the weights to keep into the translator's model; returns their validation scores.
@@ -257,6 +297,22 @@ class Trainer:
 
         return tick
 
+    def _is_over(self, seconds: float) -> bool:
+        """Whether so much training is as much as the recipe allows."""
+        most = self.settings.max_minutes
+        return most is not None and seconds >= 60 * most
+
+    def _refuse_drift(self) -> None:
+        values = self.flat.values
+        marks = self._ranks.meet(int(values.view(torch.int32).sum(dtype=torch.int64)))
+        others = [str(rank) for rank, mark in enumerate(marks) if mark != marks[0]]
+        if others:
+            raise UserError(
+                f"the weights of rank{'s' if len(others) > 1 else ''} {', '.join(others)} are no "
+                "longer those of rank 0: their devices compute differently, or one is faulty",
+                mend="use GPUs of one kind, or set training.sharding to optimizer",
+            )
+
     def _share_done(self) -> float:
         counters = self.counters
         return share_done(self.settings, counters.update, counters.epochs, counters.seconds)
@@ -268,7 +324,7 @@ class Trainer:
             return f"{settings.max_updates} updates done"
         if settings.max_epochs is not None and counters.position.epoch >= settings.max_epochs:
             return f"{settings.max_epochs} epochs done"
-        if settings.max_minutes is not None and counters.seconds >= 60 * settings.max_minutes:
+        if settings.max_minutes is not None and self._time_is_over:
             return f"{settings.max_minutes:g} minutes are over"
         if settings.patience is not None and counters.validations_since_best >= settings.patience:
             return f"no better validation in {settings.patience}"

@@ -156,6 +156,23 @@ class Reporter:
                     self._tensorboard.add_scalar(f"{kind}/{name}", value, record.update)
 
 
+class SilentReporter(Reporter):
+    """That of a rank that does not lead: nothing is said or written."""
+
+    def __init__(self) -> None:
+        self._bar = None
+        self._tensorboard = None
+
+    def training(self, record: TrainingRecord, done: float) -> None:
+        """Nothing."""
+
+    def validation(self, record: ValidationRecord) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+
 def time_left(seconds: float, done: float) -> str:
     """The time left, as ``h:mm:ss``, if the rest goes as fast; empty while nothing is known."""
     if not 0 < done <= 1:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import numpy as np
 import torch
 
@@ -12,12 +15,18 @@ from nmt.evaluation.scorer import Scorer
 from nmt.neural.kernels.cross_entropy import smoothed_cross_entropy
 from nmt.neural.packed import PackedBatch, pack_batch
 from nmt.neural.system import NeuralTranslator
+from nmt.neural.training.distribution import Alone, Ranks
 from nmt.neural.training.packing import BatchShape, choose_room, pack_pairs
 from nmt.recipe.neural import TrainingSettings
 
+_Item = TypeVar("_Item")
+
 
 class Validator:
-    """Scores a model on the same sentences again and again."""
+    """Scores a model on the same sentences again and again.
+
+    Several ranks share the sentences out; all get the scores, as one rank would.
+    """
 
     def __init__(
         self,
@@ -29,6 +38,7 @@ class Validator:
         max_positions: int,
         bleu_tokenizer: str,
         lowercase: bool,
+        ranks: Ranks | None = None,
     ) -> None:
         """Pack the sentences of the loss, and analyse the references of the scores.
 
@@ -41,10 +51,12 @@ class Validator:
                 loss; for the scores they are translated as any long line, in segments.
             bleu_tokenizer: sacreBLEU's name of the tokenizer inside BLEU.
             lowercase: score without regard to case.
+            ranks: those that score together; this one alone unless given.
 
         Raises UserError if no pair is short enough.
         """
         count = min(len(pairs), settings.validate_max_pairs or len(pairs))
+        self._ranks = ranks or Alone()
         self._smoothing = settings.label_smoothing
         self._sources = pairs.source[:count]
         self._scorer = Scorer(
@@ -84,11 +96,21 @@ class Validator:
             )
             return float(loss), float(nll)
 
-        sums = translator.map_parallel(batch_sums, self._batches)
+        sums = self._shared_out(self._batches, lambda own: translator.map_parallel(batch_sums, own))
         pieces = sum(batch.num_target_pieces for batch in self._batches)
         return sum(loss for loss, _ in sums) / pieces, sum(nll for _, nll in sums) / pieces
 
     def scores(self, translator: NeuralTranslator) -> dict[str, float]:
         """BLEU and chrF of the model's translations of the source text."""
-        hypotheses = [translation.text for translation in translator.translate(self._sources)]
+        hypotheses = self._shared_out(
+            self._sources, lambda own: [one.text for one in translator.translate(own)]
+        )
         return {str(name): value for name, value in self._scorer.scores(hypotheses).items()}
+
+    def _shared_out(
+        self, items: Sequence[_Item], work: Callable[[Sequence[_Item]], Sequence[Any]]
+    ) -> list[Any]:
+        """What becomes of each item, in their order, each rank working on its own."""
+        rank, size = self._ranks.rank, self._ranks.size
+        shares = self._ranks.meet(work(items[rank::size]))
+        return [shares[i % size][i // size] for i in range(len(items))]

@@ -23,7 +23,7 @@ from nmt.neural.training.finite import (
 
 def update_of(*pairs: int) -> Update:
     """An update of which only the pairs matter."""
-    return Update([], 1, 1, 1, np.array(pairs), Position(), 0.0)
+    return Update([], [], 1, 1, 1, np.array(pairs), Position(), 0.0)
 
 
 def make_check(folder: Path, *, scales_loss: bool = False) -> FiniteCheck:

@@ -213,7 +213,7 @@ def test_the_nearest_limit_says_how_much_is_done() -> None:
 
 def make_update(target_pieces: int, pieces: int, positions: int) -> Update:
     """An update of these counts."""
-    return Update([], target_pieces, pieces, positions, np.zeros(0, int), Position(), 0.0)
+    return Update([], [], target_pieces, pieces, positions, np.zeros(0, int), Position(), 0.0)
 
 
 def test_figures_of_a_window_are_what_happened_in_it() -> None:
