@@ -23,6 +23,7 @@ from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.cli.throughput import Display
+    from nmt.documents import Document
     from nmt.formats import Format
     from nmt.search_options import MinimumRisk, Sampling, SearchKeywords
     from nmt.translator import Translator
@@ -291,17 +292,21 @@ def translate(
     asked = SearchOptions(**options)  # mistakes are told before the model is loaded
     check_input(source)
     with open_output(target) as stream:
+        name = str(source or STANDARD_INPUT)
+        # Its mistakes are told before the model is loaded, too.
+        document = _read_document(model, source, chosen_format, final) if chosen is None else None
+
         from nmt.systems import load
 
         translator = load(
             [model, *ensemble] if ensemble else model,
             device=device, backend=backend, precision=precision, options=asked,
         )  # fmt: skip
-        name = str(source or STANDARD_INPUT)
-        if chosen is None:
+        if document is not None:
             with _display(verbose, source, target) as display:
-                stream.write(_document(translator, source, chosen_format, options, display, final))
+                stream.write(_translate_document(translator, document, name, options, display))
             return
+        assert chosen is not None
         answers = formats.answer(translator, read_input(source), name, chosen, options)
         with _display(verbose, source, target) as display:
             for lines, translations in answers:
@@ -310,26 +315,32 @@ def translate(
                 display.add(translations)
 
 
-def _document(
-    translator: Translator,
-    source: Path | None,
-    document_format: str,
-    options: SearchKeywords,
-    display: Display,
-    final: bool,
-) -> bytes:
-    """A document's translation; says on standard error what could not be translated."""
-    from nmt.documents import as_document_format, read_document, translate_document
+def _read_document(model: Path, source: Path | None, document_format: str, final: bool) -> Document:
+    """The input as a document for a model's languages."""
+    from nmt.documents import as_document_format, read_document
+    from nmt.model_folder import open_model_folder
 
-    name = str(source or STANDARD_INPUT)
-    document = read_document(
+    folder = open_model_folder(model)
+    return read_document(
         read_bytes(source),
-        name,
+        str(source or STANDARD_INPUT),
         as_document_format(document_format),
-        source_language=translator.source_language,
-        target_language=translator.target_language,
+        source_language=folder.source_language,
+        target_language=folder.target_language,
         final=final,
     )
+
+
+def _translate_document(
+    translator: Translator,
+    document: Document,
+    name: str,
+    options: SearchKeywords,
+    display: Display,
+) -> bytes:
+    """A document's translation; says on standard error what could not be translated."""
+    from nmt.documents import translate_document
+
     result = translate_document(document, translator, options, display.add)
     for one in result.untranslated:
         typer.echo(f"{name}:{one.line}: left as it is: {one.reason}", err=True)

@@ -10,18 +10,28 @@ import pytest
 
 import nmt.systems
 from nmt.cli.translate import main
+from nmt.model_folder import write_model_folder
 from tests.upper_case import UpperCase
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
     """Run the command within this process; gives its exit code, output and messages."""
     monkeypatch.setattr(nmt.systems, "load", lambda *_, **__: UpperCase(4000))
+    model = tmp_path_factory.mktemp("models") / "upper-case"
+    write_model_folder(
+        model, kind="upper-case", source_language="en", target_language="de",
+        settings={}, training={}, fill=lambda _: None,
+    )  # fmt: skip
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["nmt-translate", "model", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["nmt-translate", str(model), *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capfd.readouterr()
@@ -115,3 +125,17 @@ def test_what_is_left_as_it_is_is_told(
     code, out, err = run("-i", tmp_path / "a.po")
     assert (code, out) == (0, FILES["a.po"][0])
     assert "a.po:4: left as it is: its placeholders would not come back" in err
+
+
+def test_mistakes_in_a_document_are_told_before_the_model_is_loaded(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(nmt.systems, "load", load)
+    (tmp_path / "a.tmx").write_text("<tmx><body><tu>\n</body></tmx>")
+    code, _, err = run("-i", tmp_path / "a.tmx", "-o", tmp_path / "out")
+    assert code == 2
+    assert "a.tmx:2" in err
+    assert not list(tmp_path.glob("out*"))
