@@ -22,8 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,25 +30,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.corpus import TextPairs, prepare_corpus
+from nmt.corpus import prepare_corpus
 from nmt.files import write_json
 from nmt.recipe import PhraseBasedSettings, read_recipe
 from nmt.statistical.alignment.training import align_bitext
 from nmt.statistical.features import FIRST_WEIGHTS, NAMES, UNKNOWN_WORDS
 from nmt.statistical.language_model.classes import learn_classes
 from nmt.statistical.language_model.model import LanguageModel
-from nmt.statistical.phrases.arrays import PhraseArrays
 from nmt.statistical.phrases.table import PhraseTable
 from nmt.statistical.search.decoder import Decoder
 from nmt.statistical.sentences import Bitext, Sentences
 from nmt.statistical.text import Words, encode_pairs
-from nmt.statistical.tuning.bleu import bleu_statistics, corpus_bleu
+from nmt.statistical.tuning.bleu import corpus_bleu
 from nmt.statistical.tuning.mira import mira
-from nmt.statistical.tuning.nbest import NBest, encode_all_words
 from nmt.statistical.tuning.pool import (
     TuningProblem,
     best_hypotheses,
-    hash_hypotheses,
     unit,
 )
 from nmt.statistical.tuning.tune import tune
@@ -57,7 +53,7 @@ from nmt.statistical.vocabulary import UNKNOWN
 from nmt.tokenization import learn_tokenizers
 from nmt.tokenization.settings import WordSettings
 from nmt.tokenization.words import WordTokenizer
-from scripts.benchmark import RESULTS, LoadMeter, describe, format_table, machine
+from scripts.benchmark import RESULTS, LoadMeter, machine
 from scripts.extra_models_measurement import (
     ClassNgrams,
     Links,
@@ -66,149 +62,17 @@ from scripts.extra_models_measurement import (
     shuffle_classes,
 )
 from scripts.extra_models_operations import OperationNgrams
+from scripts.extra_models_pools import NBEST, Floats, Lists, Pool
+from scripts.extra_models_results import BAR, CLASS_MODELS, CORPORA, VARIANTS, decide, table
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = "phrase-based"
-BAR = 0.3
-"""BLEU that a model must give on two corpora to be taken."""
-CORPORA = {
-    "multi30k-en-de": ("multi30k-en-de", "multi30k", []),
-    "multi30k-de-en": ("multi30k-de-en", "multi30k", []),
-    "tatoeba-en-de": ("tatoeba-en-de", "tatoeba_en_de", ["corpus.max_pairs=60000"]),
-}
-"""Recipe, folder of data and overrides."""
-NBEST = 300
 MAX_ROUNDS = 5
 PASSES = 15
 FITS = 2
 """Runs of MIRA, each from where the last ended."""
 SEEDS = (1, 2, 3)
-CLASS_MODELS = ((50, 7), (100, 5), (200, 3), (200, 4), (200, 5), (200, 7), (400, 5), (600, 7))
-"""Number of classes, order."""
-CHOSEN = "classes_200_5"
-MODEL1 = ("model1_direct", "model1_inverse")
-VARIANTS = {
-    **{f"{n} classes, order {order}": (f"classes_{n}_{order}",) for n, order in CLASS_MODELS},
-    "200 classes shuffled, order 5": ("shuffled_200_5",),
-    "operations, order 5": ("operations",),
-    "units without jumps, order 5": ("units",),
-    "IBM Model 1, both directions": MODEL1,
-    "language model, order 6": ("language_model_6",),
-    "200 classes and operations": (CHOSEN, "operations"),
-    "200 classes and Model 1": (CHOSEN, *MODEL1),
-}
-"""The features of each trial, besides the system's own."""
-OVER = {
-    "200 classes and operations": "200 classes, order 5",
-    "200 classes and Model 1": "200 classes, order 5",
-}
-"""What a trial is compared with to be decided, where that is not the system alone."""
-
-Floats = NDArray[np.float64]
-Scorers = dict[str, Callable[["Pool"], Floats]]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Different hypotheses of S sentences, H in all, with what extra models look at."""
-
-    source: Sentences
-    features: Floats
-    """[F, H] The system's own."""
-    hypotheses: Sentences
-    """A copied word has the id that the reference has for it, beyond the vocabulary."""
-    links: Links
-    statistics: NDArray[np.int32]
-    """[H, 9]"""
-    sentence_offsets: NDArray[np.int64]
-
-    @property
-    def sentence(self) -> NDArray[np.int64]:
-        """[H] The sentence of each hypothesis."""
-        return np.repeat(np.arange(len(self.source)), np.diff(self.sentence_offsets))
-
-    def problem(self, extra: Sequence[Floats], chosen: NDArray[np.int64]) -> TuningProblem:
-        """The choice of weights on some of the sentences."""
-        sizes = np.diff(self.sentence_offsets)[chosen]
-        rows = _ranges(self.sentence_offsets[chosen], sizes)
-        tuned = np.delete(self.features, UNKNOWN_WORDS, axis=0)
-        return TuningProblem(
-            np.ascontiguousarray(np.vstack([tuned, *extra])[:, rows]),
-            FIRST_WEIGHTS[UNKNOWN_WORDS] * self.features[UNKNOWN_WORDS, rows],
-            self.statistics[rows],
-            np.concatenate([[0], np.cumsum(sizes)]),
-        )
-
-
-def _ranges(begins: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers from each begin on, end to end."""
-    ends = np.cumsum(sizes)
-    return np.repeat(begins - (ends - sizes), sizes) + np.arange(ends[-1])
-
-
-class Lists:
-    """Decodes the sentences of a set and keeps all lists."""
-
-    def __init__(
-        self, decoder: Decoder, phrases: PhraseArrays, source: Words, target: Words,
-        pairs: TextPairs,
-    ) -> None:  # fmt: skip
-        words, self.source = source.encode(list(pairs.source))
-        target_words, _ = target.encode(list(pairs.target))
-        encoded = encode_all_words(target.vocabulary, target_words, words)
-        self.references, self._copies = encoded
-        self._decoder, self._phrases = decoder, phrases
-        self._parts: list[tuple[NBest, Links]] = []
-
-    def decode(self, weights: Floats) -> NBest:
-        """The n-best lists with these weights, which are kept."""
-        found = self._decoder.with_weights(weights).nbest(self.source, NBEST)
-        nbest = NBest(
-            found.features, found.words, found.word_offsets, found.sentence_offsets
-        ).with_copies(self._copies)
-        self._parts.append((nbest, Links.of_nbest(found, self._phrases)))
-        return nbest
-
-    def pool(self) -> Pool:
-        """The hypotheses of all lists, each once: those that differ in words or features."""
-        parts = [nbest for nbest, _ in self._parts]
-        links = [links for _, links in self._parts]
-        features = np.concatenate([nbest.features for nbest in parts])
-        words, word_offsets = _joined([(nbest.words, nbest.word_offsets) for nbest in parts])
-        link_source, _ = _joined([(part.source, part.offsets) for part in links])
-        link_target, link_offsets = _joined([(part.target, part.offsets) for part in links])
-        sentence = np.concatenate(
-            [np.repeat(np.arange(len(n)), np.diff(n.sentence_offsets)) for n in parts]
-        )
-        keys = hash_hypotheses(words, word_offsets, features)
-        mixed = keys + sentence.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        _, first = np.unique(mixed, return_index=True)
-        kept = first[np.lexsort((first, sentence[first]))]
-        sizes = np.bincount(sentence[kept], minlength=len(self.source))
-        word_rows = _ranges(word_offsets[kept], np.diff(word_offsets)[kept])
-        link_rows = _ranges(link_offsets[kept], np.diff(link_offsets)[kept])
-        hypotheses = Sentences.of_lengths(words[word_rows], np.diff(word_offsets)[kept])
-        sentence_offsets = np.concatenate([[0], np.cumsum(sizes)])
-        nbest = NBest(features[kept], hypotheses.words, hypotheses.offsets, sentence_offsets)
-        return Pool(
-            self.source,
-            np.ascontiguousarray(nbest.features.T),
-            hypotheses,
-            Links(
-                link_source[link_rows], link_target[link_rows],
-                np.concatenate([[0], np.cumsum(np.diff(link_offsets)[kept])]),
-            ),
-            bleu_statistics(nbest, [self.references]),
-            sentence_offsets,
-        )  # fmt: skip
-
-
-def _joined(
-    parts: Sequence[tuple[NDArray[np.int32], NDArray[np.int64]]],
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Ragged arrays end to end."""
-    sizes = np.concatenate([np.diff(offsets) for _, offsets in parts])
-    return np.concatenate([flat for flat, _ in parts]), np.concatenate([[0], np.cumsum(sizes)])
+Scorers = dict[str, Callable[[Pool], Floats]]
 
 
 def measure(name: str, data: Path) -> dict[str, Any]:
@@ -392,69 +256,6 @@ def _oracle(pool: Pool) -> float:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def gains(corpus: dict[str, Any], trial: str, key: str, over: str = "none") -> list[float]:
-    """BLEU more than another trial has, seed by seed."""
-    rows, plain = corpus["trials"][trial][key], corpus["trials"][over][key]
-    return [a - b for a, b in zip(rows, plain, strict=True)]
-
-
-def decide(corpora: dict[str, Any]) -> dict[str, Any]:
-    """For each trial whether it earns its place, by the mean gain over seeds and directions.
-
-    A corpus counts once, whatever its directions. The validation sets decide; the test sets
-    confirm or do not. What goes on top of classes has to earn its place beside them.
-    """
-    decisions = {}
-    for trial in VARIANTS:
-        over = OVER.get(trial, "none")
-        means: dict[str, dict[str, float]] = {}
-        for key in ("valid", "test"):
-            found: dict[str, list[float]] = {}
-            for name, corpus in corpora.items():
-                found.setdefault(CORPORA[name][1], []).extend(gains(corpus, trial, key, over))
-            means[key] = {folder: statistics.mean(values) for folder, values in found.items()}
-        enough = {key: sum(mean >= BAR for mean in means[key].values()) >= 2 for key in means}
-        decisions[trial] = {
-            "over": over, "gain": means, "earned": enough["valid"], "confirmed": enough["test"],
-        }  # fmt: skip
-    return decisions
-
-
-def table(result: dict[str, Any]) -> str:
-    """The result as text."""
-    parts = []
-    for name, corpus in result["corpora"].items():
-        lines = []
-        for trial, rows in corpus["trials"].items():
-            cells = [trial]
-            for key in ("valid", "test"):
-                found = rows[key] if trial == "none" else gains(corpus, trial, key)
-                sign = "" if trial == "none" else "+"
-                cells.append(f"{statistics.mean(found):{sign}.2f} ± {statistics.stdev(found):.2f}")
-            lines.append(cells)
-        sizes = corpus["hypotheses_per_sentence"]
-        parts.append(
-            f"{name}, {corpus['pairs']:,} pairs; {sizes['valid']:.0f} hypotheses a sentence\n"
-            + format_table(["features besides the system's", "other half", "test set"], lines)
-        )
-    lines = []
-    for trial, found in result["decisions"].items():
-        cells = [trial if found["over"] == "none" else f"{trial} (over {found['over']})"]
-        for key in ("valid", "test"):
-            cells.append("  ".join(f"{mean:+.2f}" for mean in found["gain"][key].values()))
-        lines.append([*cells, *("yes" if found[key] else "no" for key in ("earned", "confirmed"))])
-    folders = ", ".join(next(iter(result["decisions"].values()))["gain"]["valid"])
-    head = ["mean gain", "other half", "test set", "earned", "confirmed"]
-    parts.append(
-        f"{folders}; earned: at least {BAR} BLEU on two corpora; confirmed: on the test sets too\n"
-        + format_table(head, lines)
-    )
-    last = list(result["corpora"].values())[-1]
-    parts.append("(the load bears on seconds in the JSON, not on BLEU)")
-    parts.append("\n".join(describe({"machine": result["machine"], "load": last["load"]})))
-    return "\n\n".join(parts)
 
 
 def main() -> None:
