@@ -9,6 +9,7 @@ from typing import Final
 from nmt.errors import UserError
 from nmt.files import hash_value
 from nmt.tokenization.huggingface import HuggingFaceTokenizer
+from nmt.tokenization.marian import MarianTokenizer
 from nmt.tokenization.protocol import Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.tokenization.storage import DESCRIPTION_FILE, load_files
@@ -66,6 +67,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             return HuggingFaceTokenizer.from_files(description, files)
         case "words":
             return WordTokenizer.from_files(description, files)
+        case "marian":
+            return MarianTokenizer.from_files(description, files)
         case kind:
             raise UserError(
                 f"this version of nmt has no tokenizer of kind {kind!r}",

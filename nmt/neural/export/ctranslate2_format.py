@@ -23,6 +23,7 @@ from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.layers import sinusoids
 from nmt.neural.model.transformer import Transformer
 from nmt.tokenization.huggingface import HuggingFaceTokenizer
+from nmt.tokenization.marian import MarianTokenizer
 from nmt.tokenization.pair import TokenizerPair
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, UNK_ID, Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -165,6 +166,6 @@ def piece_names(tokenizer: Tokenizer) -> list[str]:
 
     Raises UserError for a tokenizer of words, which is not one of neural systems.
     """
-    if isinstance(tokenizer, SentencePieceTokenizer | HuggingFaceTokenizer):
+    if isinstance(tokenizer, SentencePieceTokenizer | HuggingFaceTokenizer | MarianTokenizer):
         return tokenizer.vocabulary
     raise UserError(f"{type(tokenizer).__name__} has no pieces that could be named")

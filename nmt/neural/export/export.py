@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+import safetensors.torch
+import torch
+
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder, open_model_folder, write_model_folder
 from nmt.neural.export.opened import OpenedModel, open_transformer
-from nmt.neural.system import TOKENIZER
+from nmt.neural.system import TOKENIZER, WEIGHTS
 
 Format = Literal["ctranslate2", "onnx", "huggingface", "safetensors"]
 """What can be exported to."""
@@ -27,7 +30,7 @@ _QUANTIZATIONS: Final[dict[Format, tuple[Quantization, ...]]] = {
 KINDS: Final[dict[Format, str]] = {
     "ctranslate2": "ctranslate2",
     "onnx": "onnx",
-    "huggingface": "huggingface",
+    "huggingface": "transformer",  # its files and ours are in one folder
     "safetensors": "transformer",
 }
 """What ``model.json`` calls the exported system."""
@@ -103,8 +106,21 @@ def _writer(to: Format) -> Write:
             return lambda opened, folder, quantization: write_onnx(
                 opened.model, folder, quantization
             )
-        case _:
-            raise NotImplementedError
+        case "huggingface":
+            from nmt.neural.export.huggingface_format import write_huggingface
+
+            return write_huggingface
+        case "safetensors":
+            return _write_safetensors
+
+
+def _write_safetensors(
+    opened: OpenedModel, folder: Path, quantization: Quantization | None
+) -> None:
+    """The weights under our own names, in a smaller type; see docs/deployment.md."""
+    dtype = getattr(torch, quantization or "float32")
+    weights = {name: tensor.to(dtype) for name, tensor in opened.model.named_parameters()}
+    safetensors.torch.save_file(weights, folder / WEIGHTS)
 
 
 def refuse_overwriting(source: Path, output: Path) -> None:
