@@ -13,14 +13,14 @@ import regex
 
 from nmt.errors import UserError
 from nmt.search_options import SearchKeywords
-from nmt.translator import Hypothesis, Translation, Translator
+from nmt.translator import Hypothesis, Line, Translation, Translator
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of input: what is to be translated, and how the answer is written."""
 
-    source: str
+    source: str | Line
     """The text to translate."""
     render: Callable[[Translation], str]
     """What to write for its translation, without the last line feed."""
@@ -81,16 +81,19 @@ class TsvFormat(Format):
     """Number of the column with the text to translate, from 1."""
     nbest: int = 1
     scores: bool = False
+    prefix_column: int | None = None
+    """Number of the column with the beginning of the translation, where it is given."""
 
     def read(self, line: str, name: str, number: int) -> Item:
-        """Take the column out of a line."""
+        """Take the columns out of a line."""
         columns = line.split("\t")
-        if len(columns) < self.column:
-            raise UserError(
-                f"has {len(columns)} columns, so no column {self.column}",
-                where=f"{name}:{number}",
-                mend="mend the line, or name another column with --column",
-            )
+        for option, wanted in (("column", self.column), ("prefix-column", self.prefix_column)):
+            if wanted is not None and len(columns) < wanted:
+                raise UserError(
+                    f"has {len(columns)} columns, so no column {wanted}",
+                    where=f"{name}:{number}",
+                    mend=f"mend the line, or name another column with --{option}",
+                )
 
         def render(translation: Translation) -> str:
             width = 1 + self.scores
@@ -100,7 +103,10 @@ class TsvFormat(Format):
             added += [""] * (self.nbest * width - len(added))
             return "\t".join([line, *added])
 
-        return Item(columns[self.column - 1], render)
+        text = columns[self.column - 1]
+        if self.prefix_column is None:
+            return Item(text, render)
+        return Item(Line(text, columns[self.prefix_column - 1]), render)
 
 
 _DEFAULT_KEYS = ("source", "text")
@@ -125,6 +131,8 @@ class JsonLinesFormat(Format):
     nbest: int = 1
     scores: bool = False
     explain: bool = False
+    prefix_key: str | None = None
+    """Key of the beginning of the translation, where it is given; objects may be without."""
 
     def read(self, line: str, name: str, number: int) -> Item:
         """Take the text out of an object."""
@@ -150,21 +158,27 @@ class JsonLinesFormat(Format):
             added = {self.translation_key: translation.text, **self._details(translation)}
             return _dump({**record, **added})
 
-        return Item(source, render)
+        if self.prefix_key is None:
+            return Item(source, render)
+        return Item(Line(source, self._text(record, self.prefix_key, where) or ""), render)
 
     def _source(self, record: dict[str, Any], where: str) -> str:
         keys = (self.key,) if self.key is not None else _DEFAULT_KEYS
         for key in keys:
-            value = record[key] if key in record else _nested(record, key)
-            if isinstance(value, str):
-                return value
-            if value is not None:
-                raise UserError(f"the value of {key!r} is not a string", where=where)
+            if (text := self._text(record, key, where)) is not None:
+                return text
         raise UserError(
             f"no key {' or '.join(map(repr, keys))} (there are: {', '.join(map(repr, record))})",
             where=where,
             mend="name the key of the text with --key",
         )
+
+    def _text(self, record: dict[str, Any], key: str, where: str) -> str | None:
+        """The text at a key; None if there is nothing."""
+        value = record[key] if key in record else _nested(record, key)
+        if value is not None and not isinstance(value, str):
+            raise UserError(f"the value of {key!r} is not a string", where=where)
+        return value
 
     def _added_keys(self) -> list[str]:
         details = ["score"] * self.scores + ["alternatives"] * (self.nbest > 1)
@@ -220,7 +234,7 @@ def answer(
     """
     waiting: deque[Item] = deque()  # read ahead in another thread, answered here in order
 
-    def sources() -> Iterator[str]:
+    def sources() -> Iterator[str | Line]:
         for number, line in enumerate(lines, start=1):
             item = line_format.read(line, name, number)
             waiting.append(item)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from nmt.errors import UserError, UserErrors
+
+if TYPE_CHECKING:
+    from nmt.glossary import Glossary
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class SearchOptions:
     """Choose among many candidates by minimum Bayes risk."""
     explain: bool = False
     """Say of each hypothesis how it came about."""
+    glossary: Glossary | None = None
+    """Terms that translations must, and must not, have in them; of neural systems only."""
+    shortlist: bool | None = None
+    """Whether a neural system's beam search is held to the pieces of its shortlist."""
 
     def __post_init__(self) -> None:
         beam, batch_tokens, penalty = self.beam, self.batch_tokens, self.length_penalty
@@ -84,6 +91,11 @@ class SearchOptions:
             raise UserError(
                 f"a beam of {beam} cannot give the {wanted} best",
                 mend=f"ask for {beam} at most, or for a beam of at least {wanted}",
+            )
+        if self.glossary and self.sampling is not None:
+            raise UserError(
+                "terms of a glossary are searched for, and samples are not searched",
+                mend="ask for one of them only",
             )
         if self.minimum_risk is not None and self.nbest > 1:
             raise UserError(
@@ -102,6 +114,8 @@ class SearchKeywords(TypedDict, total=False):
     sampling: Sampling | None
     minimum_risk: MinimumRisk | None
     explain: bool
+    glossary: Glossary | None
+    shortlist: bool | None
 
 
 def _check(*conditions: tuple[str, object, bool, str]) -> None:

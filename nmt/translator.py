@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, Unpack
 
+from nmt.errors import UserError
+from nmt.guide import Guide
 from nmt.search_options import MinimumRisk, Sampling, SearchKeywords, SearchOptions
 from nmt.segmentation import Cut, Segment, join_segments, split_to_fit
 from nmt.streaming import chunks, windows
@@ -21,6 +23,7 @@ from nmt.text import clean_line, is_blank, one_line
 __all__ = [
     "Explanation",
     "Hypothesis",
+    "Line",
     "MinimumRisk",
     "Sampling",
     "SearchKeywords",
@@ -81,8 +84,18 @@ class Translation:
         return self.alternatives[0].score
 
 
-_Key: TypeAlias = tuple[str, int]
-"""A text to search, and the number of its draw: 0 where one search serves all of its copies."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line to translate whose translation is to begin in a given way."""
+
+    text: str
+    prefix: str = ""
+    """How its translation begins; it may end within a word."""
+
+
+_Key: TypeAlias = tuple[str, Guide, int]
+"""A text to search, what its translation must be like, and the number of its draw: 0 where one
+search serves all of its copies."""
 _Chain: TypeAlias = "tuple[_Chain | None, Hypothesis]"
 """A hypothesis for a segment, after those for the segments before."""
 
@@ -125,12 +138,27 @@ class Translator(ABC):
         another number is another draw.
         """
 
+    def search_guided(
+        self, segments: Sequence[str], guides: Sequence[Guide], options: SearchOptions
+    ) -> list[list[Hypothesis]]:
+        """Translate one batch as ``search`` does, each segment as its guide says.
+
+        Raises UserError where no translation can be so, and in systems that cannot be guided.
+        """
+        raise UserError(
+            "this kind of system takes neither prefixes nor glossaries",
+            mend="take a neural system, with --backend native",
+        )
+
     def translate(
-        self, lines: str | Sequence[str], **options: Unpack[SearchKeywords]
+        self, lines: str | Sequence[str | Line], **options: Unpack[SearchKeywords]
     ) -> list[Translation]:
         """Translate lines of raw text; a single string is one line, whatever is in it.
 
-        Raises UserError for options that no search can use.
+        A `Line` also says how its translation begins: the beginning is given, the rest is searched.
+
+        Raises UserError for options that no search can use, and for lines that cannot be translated
+        as they or a glossary ask for.
         """
         chosen = SearchOptions(**options)
         lines = [lines] if isinstance(lines, str) else lines
@@ -138,13 +166,13 @@ class Translator(ABC):
         return list(itertools.chain.from_iterable(self._translate_all(given, chosen)))
 
     def translate_stream(
-        self, lines: Iterable[str], **options: Unpack[SearchKeywords]
+        self, lines: Iterable[str | Line], **options: Unpack[SearchKeywords]
     ) -> Iterator[Translation]:
         """Translate lines as they come; see `translate_windows`."""
         return itertools.chain.from_iterable(self.translate_windows(lines, **options))
 
     def translate_windows(
-        self, lines: Iterable[str], **options: Unpack[SearchKeywords]
+        self, lines: Iterable[str | Line], **options: Unpack[SearchKeywords]
     ) -> Iterator[list[Translation]]:
         """Translate lines as they come, and give what was translated together as one list.
 
@@ -164,15 +192,23 @@ class Translator(ABC):
         return _BATCHES_A_WINDOW * _CHARACTERS_A_PIECE * batch_tokens
 
     def _translate_all(
-        self, given: Iterable[Sequence[str]], options: SearchOptions
+        self, given: Iterable[Sequence[str | Line]], options: SearchOptions
     ) -> Iterator[list[Translation]]:
         """Translate windows of lines, one after another."""
-        num_segments = 0
+        num_segments = num_lines = 0
         for lines in given:
-            segments_of_line = self._segment([clean_line(line) for line in lines])
+            texts = [line.text if isinstance(line, Line) else line for line in lines]
+            prefixes = [line.prefix if isinstance(line, Line) else "" for line in lines]
+            segments_of_line = self._segment([clean_line(text) for text in texts])
+            guides = []
+            for number, (line_segments, prefix) in enumerate(
+                zip(segments_of_line, prefixes, strict=True), start=num_lines + 1
+            ):
+                guides += _guides(line_segments, prefix, options, number)
             segments = [segment for line in segments_of_line for segment in line]
-            found = iter(self._search_all(segments, options, first_draw=num_segments))
+            found = iter(self._search_all(segments, guides, options, first_draw=num_segments))
             num_segments += len(segments)
+            num_lines += len(lines)
             yield [
                 _assemble(line, [next(found) for _ in line], self.target_language, options.nbest)
                 for line in segments_of_line
@@ -192,12 +228,19 @@ class Translator(ABC):
         return [segments.get(line, []) for line in lines]
 
     def _search_all(
-        self, segments: Sequence[Segment], options: SearchOptions, first_draw: int
+        self,
+        segments: Sequence[Segment],
+        guides: Sequence[Guide],
+        options: SearchOptions,
+        first_draw: int,
     ) -> list[list[Hypothesis]]:
         """The n-best list of each segment, in order, searched in batches of like lengths."""
         # Samples of the same text are to differ, the best translations of it are the same.
         places = itertools.count(first_draw) if options.sampling else itertools.repeat(0)
-        keys = [(segment.text, place) for segment, place in zip(segments, places, strict=False)]
+        keys = [
+            (segment.text, guide, place)
+            for segment, guide, place in zip(segments, guides, places, strict=False)
+        ]
         risk = options.minimum_risk
         asked = (
             options
@@ -215,8 +258,11 @@ class Translator(ABC):
             else:
                 to_search[key] = segment
         for batch in _batches(to_search, options.batch_tokens or self.default_batch_tokens):
-            texts, draws = zip(*batch, strict=True)
-            results = self.search(texts, asked, draws)
+            texts, batch_guides, draws = zip(*batch, strict=True)
+            if batch_guides[0]:
+                results = self.search_guided(texts, batch_guides, asked)
+            else:
+                results = self.search(texts, asked, draws)
             if risk is not None:
                 results = _least_risk(results, risk, drawn=options.sampling is not None)
             for key, hypotheses in zip(batch, results, strict=True):
@@ -243,16 +289,44 @@ def _least_risk(
     return [[candidates[best]] for candidates, best in zip(results, chosen, strict=True)]
 
 
-def _size(line: str) -> int:
-    return len(line) + 1
+def _guides(
+    segments: Sequence[Segment], prefix: str, options: SearchOptions, line: int
+) -> list[Guide]:
+    """What the translations of a line's segments must be like."""
+    if prefix.strip() and options.sampling is not None:
+        raise UserError(
+            "samples cannot begin as a prefix says", where=f"line {line}", mend="leave out --sample"
+        )
+    if prefix.strip() and len(segments) > 1:
+        raise UserError(
+            f"it is too long for one search, and of its {len(segments)} parts it is not clear "
+            "where the prefix ends",
+            where=f"line {line}",
+            mend="split it into sentences",
+        )
+    prefix = prefix if prefix.strip() else ""
+    if not options.glossary:
+        return [Guide(prefix)] * len(segments)
+    try:
+        return [options.glossary.guide(segment.text, prefix) for segment in segments]
+    except UserError as error:
+        raise UserError(str(error), where=f"line {line}") from error
+
+
+def _size(line: str | Line) -> int:
+    return len(line.text if isinstance(line, Line) else line) + 1
 
 
 def _batches(to_search: Mapping[_Key, Segment], batch_tokens: int) -> Iterator[list[_Key]]:
-    """Keys of segments of like lengths, longest first, in batches of padded ``batch_tokens``."""
+    """Keys of segments of like lengths, longest first, in batches of padded ``batch_tokens``.
+
+    Those that are guided come in batches of their own, after the others.
+    """
     batch: list[_Key] = []
     longest = 0
-    for key in sorted(to_search, key=lambda key: -to_search[key].num_pieces):
-        if batch and (len(batch) + 1) * longest > batch_tokens:
+    for key in sorted(to_search, key=lambda key: (bool(key[1]), -to_search[key].num_pieces)):
+        other_kind = batch and bool(batch[0][1]) != bool(key[1])
+        if batch and (other_kind or (len(batch) + 1) * longest > batch_tokens):
             yield batch
             batch = []
         if not batch:

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nmt.cli.common import run
+from nmt.cli.quality_options import (
+    EnsembleOption,
+    GlossaryOption,
+    PrefixColumnOption,
+    PrefixKeyOption,
+)
 from nmt.cli.streams import (
     STANDARD_INPUT,
     check_input,
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from nmt.cli.throughput import Display
     from nmt.documents import Document
     from nmt.formats import Format
+    from nmt.glossary import Glossary
     from nmt.search_options import MinimumRisk, Sampling, SearchKeywords
     from nmt.translator import Translator
 
@@ -43,15 +50,6 @@ def translate(
             show_default=False,
         ),
     ],
-    ensemble: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--ensemble",
-            metavar="MODEL",
-            help="Translate together with this model too, of the same pieces; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
     input_file: Annotated[
         Path | None,
         typer.Option(
@@ -220,6 +218,10 @@ def translate(
             rich_help_panel=_FORMATS,
         ),
     ] = None,
+    ensemble: EnsembleOption = None,
+    glossary: GlossaryOption = None,
+    prefix_column: PrefixColumnOption = None,
+    prefix_key: PrefixKeyOption = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Where to compute; auto takes the GPU if there is one."),
@@ -262,17 +264,21 @@ def translate(
     chosen: Format | None = None
     if chosen_format not in ("po", "xliff"):
         _refuse(chosen_format, final=final or None)
+    if chosen_format != "tsv":
+        _refuse(chosen_format, prefix_column=prefix_column)
+    if chosen_format != "jsonl":
+        _refuse(chosen_format, prefix_key=prefix_key)
     match chosen_format:
         case "text":
             _refuse("text", column=column, key=key, translation_key=translation_key)
             chosen = formats.TextFormat(nbest, scores, explain)
         case "tsv":
             _refuse("tsv", key=key, translation_key=translation_key, explain=explain or None)
-            chosen = formats.TsvFormat(column or 1, nbest, scores)
+            chosen = formats.TsvFormat(column or 1, nbest, scores, prefix_column)
         case "jsonl":
             _refuse("jsonl", column=column)
             chosen = formats.JsonLinesFormat(
-                key, translation_key or "translation", nbest, scores, explain
+                key, translation_key or "translation", nbest, scores, explain, prefix_key
             )
         case _:
             _refuse(
@@ -287,9 +293,12 @@ def translate(
         "length_penalty": length_penalty,
         "minimum_risk": _minimum_risk(minimum_risk, candidates),
         "explain": explain,
+        "glossary": _glossary(glossary),
         "sampling": _sampling(sample, drawn),
     }
     asked = SearchOptions(**options)  # mistakes are told before the model is loaded
+    if backend == "auto" and (prefix_column or prefix_key):
+        backend = "native"  # others cannot begin as they are told
     check_input(source)
     with open_output(target) as stream:
         name = str(source or STANDARD_INPUT)
@@ -362,6 +371,12 @@ def _sampling(sample: bool, given: Mapping[str, Any]) -> Sampling | None:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UserError(f"{options} without --sample has no effect", mend="add --sample")
     return Sampling(**given) if sample else None
+
+
+def _glossary(path: Path | None) -> Glossary | None:
+    from nmt.glossary import read_glossary
+
+    return None if path is None else read_glossary(path)
 
 
 def _minimum_risk(

@@ -163,6 +163,11 @@ class HuggingFaceTokenizer:
         """Every piece, by its id, as the ``tokenizers`` library writes it."""
         return [str(self._tokenizer.id_to_token(piece)) for piece in range(self.vocabulary_size)]
 
+    @property
+    def piece_bytes(self) -> list[bytes]:
+        """The bytes of text that each piece stands for, by its id."""
+        return list(self._bytes_of_piece)
+
     def pieces(self, line: str) -> list[str]:
         shown = []
         for piece in self.encode([line])[0]:

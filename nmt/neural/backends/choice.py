@@ -72,7 +72,7 @@ def choose_backend(
 
 def _needs_native(options: SearchOptions) -> bool:
     """Whether a search is asked for that only ours can do."""
-    return options.sampling is not None or options.explain
+    return options.sampling is not None or options.explain or bool(options.glossary)
 
 
 def load_with(

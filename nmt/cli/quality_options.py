@@ -1,0 +1,52 @@
+"""Options of ``nmt-translate`` that say what translations must be like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+_QUALITY = "Several models"
+_GUIDANCE = "What translations must be like"
+
+EnsembleOption: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--ensemble",
+        metavar="MODEL",
+        help="Translate together with this model too, of the same pieces; may be repeated.",
+        show_default=False,
+        rich_help_panel=_QUALITY,
+    ),
+]
+GlossaryOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--glossary",
+        metavar="FILE",
+        help="Terms, a line each: SOURCE, a tab, and its translations parted by |, of which one "
+        "must occur. A line that begins with ! says what must not occur.",
+        show_default="none",
+        rich_help_panel=_GUIDANCE,
+    ),
+]
+PrefixColumnOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--prefix-column",
+        min=1,
+        help="tsv: number of the column that says how the translation begins.",
+        show_default="none",
+        rich_help_panel=_GUIDANCE,
+    ),
+]
+PrefixKeyOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--prefix-key",
+        help="jsonl: key of the text with which the translation begins.",
+        show_default="none",
+        rich_help_panel=_GUIDANCE,
+    ),
+]
