@@ -79,7 +79,7 @@ class Trainer:
         self.inputs = inputs
         self.checkpoints = Checkpoints(folder)
         self._ranks = ranks or Alone()
-        self._leads = self._ranks.rank == 0
+        self.leads = self._ranks.rank == 0
         self._agreement = Agreement(self._ranks)
         self._time_is_over = False
         self.flat = FlatParameters(
@@ -156,8 +156,8 @@ class Trainer:
                     sums,
                     Wishes(
                         stop=stop.reason is not None,
-                        end=self._leads and self._is_over(counters.seconds),
-                        save=self._leads and self._clocks.wall() - saved >= self._save_seconds,
+                        end=self.leads and self._is_over(counters.seconds),
+                        save=self.leads and self._clocks.wall() - saved >= self._save_seconds,
                     ),
                     now=self._checks_each_update or logs or validates,
                 )
@@ -222,7 +222,7 @@ class Trainer:
         counters.validated = counters.update
         ranked = sorted([*counters.best, this], key=lambda best: best.rank, reverse=True)
         counters.best = ranked[: self.settings.keep_best]
-        if this in counters.best and self._leads:
+        if this in counters.best and self.leads:
             self.checkpoints.save_best(counters.update, self.flat.views(self.optimizer.evaluated))
         loss = scores["loss"]
         searched = {name: score for name, score in scores.items() if name != "loss"}
@@ -236,7 +236,7 @@ class Trainer:
     def save(self) -> None:
         """Write the last checkpoint, which any number of ranks can continue."""
         tensors = self.optimizer.state()
-        if self._leads:
+        if self.leads:
             self.checkpoints.save(self.counters, tensors, self.inputs)
 
     def finish(self, reporter: Reporter) -> dict[str, float]:

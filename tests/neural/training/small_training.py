@@ -20,9 +20,10 @@ from nmt.neural.model.recurrent_architecture import RecurrentArchitecture
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.training.batches import BatchStream
+from nmt.neural.training.distribution import Alone, Ranks
 from nmt.neural.training.loop import Trainer
 from nmt.neural.training.packing import BatchShape
-from nmt.neural.training.progress import Reporter
+from nmt.neural.training.progress import Reporter, SilentReporter
 from nmt.neural.training.window import Clocks
 from nmt.recipe.neural import TrainingSettings
 from nmt.stopping import StopRequest
@@ -104,9 +105,15 @@ def make_trainer(
     dropout: float = 0.1,
     dtype: torch.dtype = torch.float32,
     recurrent: bool = False,
+    room: int = 64,
+    ranks: Ranks | None = None,
     **settings: Any,
 ) -> Trainer:
-    """A trainer on random pairs; what comes of pair number ``spoilt`` is not a number."""
+    """A trainer on random pairs; what comes of pair number ``spoilt`` is not a number.
+
+    ``room`` is for positions of an update, of which a pair takes 2 to 10 on each side.
+    """
+    ranks = ranks or Alone()
     torch.manual_seed(1)
     shared: dict[str, Any] = {
         "encoder_layers": 1, "decoder_layers": 1, "width": 16, "heads": 2, "dropout": dropout,
@@ -129,7 +136,8 @@ def make_trainer(
         rows[spoilt] = np.array([VOCABULARY - 1])
     stream = BatchStream(
         lambda pairs, _: ([rows[i] for i in pairs], [rows[i] for i in pairs]),
-        np.zeros(NUM_PAIRS, int), (1.0,), BatchShape(64, 64, micro_batches), seed=1,
+        np.zeros(NUM_PAIRS, int), (1.0,), BatchShape(room, room, micro_batches), seed=1,
+        rank=ranks.rank, num_ranks=ranks.size,
     )  # fmt: skip
     translator: Any = SimpleNamespace(model=copy.deepcopy(model).requires_grad_(False))
     validator: Any = ScriptedValidator(losses, bleus)
@@ -137,7 +145,7 @@ def make_trainer(
         model, translator, stream, validator, TrainingSettings.model_validate(SETTINGS | settings),
         folder, workers=workers, inputs={"seed": 1},
         show_pairs=lambda pairs: [(f"source {i}", f"target {i}") for i in pairs],
-        clocks=clocks, save_seconds=save_seconds,
+        ranks=ranks, clocks=clocks, save_seconds=save_seconds,
     )  # fmt: skip
 
 
@@ -146,7 +154,11 @@ def train(trainer: Trainer, stop: StopRequest | None = None) -> str:
     trainer.restore(lambda inputs, counters: None)
     console = Console(file=io.StringIO())
     update = trainer.counters.update
-    with Reporter(trainer.folder, trainer.settings, console, update=update) as reporter:
+    with (
+        Reporter(trainer.folder, trainer.settings, console, update=update)
+        if trainer.leads
+        else SilentReporter()
+    ) as reporter:
         try:
             return trainer.train(reporter, stop or StopRequest())
         finally:
