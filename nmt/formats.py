@@ -25,6 +25,11 @@ class Item:
     render: Callable[[Translation], str]
     """What to write for its translation, without the last line feed."""
 
+    @property
+    def text(self) -> str:
+        """The text to translate, without what is asked of its translation."""
+        return self.source.text if isinstance(self.source, Line) else self.source
+
 
 class Format(ABC):
     """How the lines of a stream are read and answered."""
@@ -226,8 +231,11 @@ def answer(
     name: str,
     line_format: Format,
     options: SearchKeywords,
+    watch: Callable[[str, Translation], object] = lambda _source, _translation: None,
 ) -> Iterator[tuple[list[str], list[Translation]]]:
     """Translate the lines of a stream called ``name`` and render the answers, window by window.
+
+    ``watch`` is given the text and the translation of each line, in order.
 
     Raises what `Translator.translate_windows` raises, and UserError for a line that is not in the
     format, after giving the answers to all lines before it.
@@ -241,4 +249,8 @@ def answer(
             yield item.source
 
     for translations in translator.translate_windows(sources(), **options):
-        yield [waiting.popleft().render(one) for one in translations], translations
+        items = [waiting.popleft() for _ in translations]
+        for item, translation in zip(items, translations, strict=True):
+            watch(item.text, translation)
+        rendered = [item.render(one) for item, one in zip(items, translations, strict=True)]
+        yield rendered, translations

@@ -9,6 +9,7 @@ import typer
 
 _QUALITY = "Several models"
 _GUIDANCE = "What translations must be like"
+_OUTPUT = "Formats"
 
 EnsembleOption: TypeAlias = Annotated[
     list[Path] | None,
@@ -29,6 +30,26 @@ GlossaryOption: TypeAlias = Annotated[
         "must occur. A line that begins with ! says what must not occur.",
         show_default="none",
         rich_help_panel=_GUIDANCE,
+    ),
+]
+KeepTagsOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--keep-tags",
+        help="text: lines have tags (<b>, <x id='1'/>) and placeholders ({name}, %s, addresses) in "
+        "them, which all come back, the tags around the words that they were around.",
+        rich_help_panel=_GUIDANCE,
+    ),
+]
+AlignmentsOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--alignments",
+        metavar="FILE",
+        help="Write word alignments, a line for each line: 0-0 1-2, SOURCE-TARGET, words counted "
+        "from 0 and parted by white space (text, tsv, jsonl).",
+        show_default="none",
+        rich_help_panel=_OUTPUT,
     ),
 ]
 PrefixColumnOption: TypeAlias = Annotated[

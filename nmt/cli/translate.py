@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
 from nmt.cli.common import run
 from nmt.cli.quality_options import (
+    AlignmentsOption,
     EnsembleOption,
     GlossaryOption,
+    KeepTagsOption,
     PrefixColumnOption,
     PrefixKeyOption,
 )
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from nmt.formats import Format
     from nmt.glossary import Glossary
     from nmt.search_options import MinimumRisk, Sampling, SearchKeywords
-    from nmt.translator import Translator
+    from nmt.translator import Translation, Translator
 
 _SEARCH = "Search"
 _SAMPLING = "Sampling"
@@ -222,6 +225,8 @@ def translate(
     glossary: GlossaryOption = None,
     prefix_column: PrefixColumnOption = None,
     prefix_key: PrefixKeyOption = None,
+    keep_tags: KeepTagsOption = False,
+    alignments: AlignmentsOption = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Where to compute; auto takes the GPU if there is one."),
@@ -266,6 +271,15 @@ def translate(
         _refuse(chosen_format, final=final or None)
     if chosen_format != "tsv":
         _refuse(chosen_format, prefix_column=prefix_column)
+    if chosen_format not in ("text", "tsv", "jsonl"):
+        _refuse(chosen_format, alignments=alignments)
+    if keep_tags:
+        if chosen_format != "text":
+            _refuse(chosen_format, keep_tags=True)
+        _refuse_with_tags(
+            alignments=alignments, nbest=nbest if nbest > 1 else None,
+            scores=scores or None, explain=explain or None,
+        )  # fmt: skip
     if chosen_format != "jsonl":
         _refuse(chosen_format, prefix_key=prefix_key)
     match chosen_format:
@@ -292,7 +306,7 @@ def translate(
         "batch_tokens": batch_tokens,
         "length_penalty": length_penalty,
         "minimum_risk": _minimum_risk(minimum_risk, candidates),
-        "explain": explain,
+        "explain": explain or alignments is not None,
         "glossary": _glossary(glossary),
         "sampling": _sampling(sample, drawn),
     }
@@ -315,9 +329,13 @@ def translate(
             with _display(verbose, source, target) as display:
                 stream.write(_translate_document(translator, document, name, options, display))
             return
+        if keep_tags:
+            with _display(verbose, source, target) as display:
+                _translate_tagged_lines(translator, source, stream, name, options, display)
+            return
         assert chosen is not None
-        answers = formats.answer(translator, read_input(source), name, chosen, options)
-        with _display(verbose, source, target) as display:
+        with _display(verbose, source, target) as display, _watcher(alignments) as watch:
+            answers = formats.answer(translator, read_input(source), name, chosen, options, watch)
             for lines, translations in answers:
                 stream.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
                 stream.flush()
@@ -354,6 +372,46 @@ def _translate_document(
     for one in result.untranslated:
         typer.echo(f"{name}:{one.line}: left as it is: {one.reason}", err=True)
     return result.data
+
+
+def _translate_tagged_lines(
+    translator: Translator,
+    source: Path | None,
+    stream: BinaryIO,
+    name: str,
+    options: SearchKeywords,
+    display: Display,
+) -> None:
+    """Write lines, tags and all; says on standard error which were left as they were."""
+    from nmt.documents.tagged_lines import translate_tagged_lines
+
+    lines = read_input(source)
+    for data, untranslated in translate_tagged_lines(lines, translator, options, display.add):
+        stream.write(data)
+        stream.flush()
+        for one in untranslated:
+            typer.echo(f"{name}:{one.line}: left as it is: {one.reason}", err=True)
+
+
+@contextlib.contextmanager
+def _watcher(alignments: Path | None) -> Iterator[Callable[[str, Translation], object]]:
+    """What writes the word alignment of each line to a file, if one is named."""
+    if alignments is None:
+        yield lambda _source, _translation: None
+        return
+    from nmt.alignments import pharaoh_line
+
+    with open_output(alignments) as stream:
+        yield lambda source, translation: stream.write(
+            f"{pharaoh_line(source, translation)}\n".encode("ascii")
+        )
+
+
+def _refuse_with_tags(**options: object) -> None:
+    """Raise UserError for an option that does not go with lines that keep their tags."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"--{name} does not go with --keep-tags")
 
 
 def _refuse(line_format: str, **options: object) -> None:
