@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch._functorch.config
 from torch import Tensor
+
+from scripts import gpu_peak
 
 if TYPE_CHECKING:
     from scripts.attention_rivals import Rival
@@ -68,7 +69,7 @@ def _bench(options: argparse.Namespace, device: str) -> None:
     record: dict[str, Any] = {"device": "dry run", "cases": [], "not measured": []}
     rates = (1.0, 1.0)
     if not options.dry_run:
-        record |= _machine()
+        record |= gpu_peak.measure({})
         rates = (record["copy_bytes_per_second"], record["bfloat16_flops_per_second"])
         print(json.dumps({k: v for k, v in record.items() if k not in ("cases", "not measured")}))
     print(f"{'kernel':22} {'shape':36} {'rival':12} {'forward':>8} {'both':>8}  floor    error")
@@ -85,28 +86,6 @@ def _bench(options: argparse.Namespace, device: str) -> None:
         print(f"not measured: {reason}")
     if options.dry_run and not record["cases"]:
         sys.exit("no case is called so")
-
-
-def _machine() -> dict[str, Any]:
-    """The device, the libraries, and the two ceilings."""
-    import triton
-    from triton.testing import do_bench
-
-    source = torch.randn(1 << 29, device="cuda")
-    target = torch.empty_like(source)
-    copied = do_bench(lambda: target.copy_(source), return_mode="median")
-    size = 8192
-    left, right = torch.randn(2, size, size, device="cuda", dtype=torch.bfloat16)
-    multiplied = do_bench(lambda: left @ right, return_mode="median")
-    return {
-        "device": torch.cuda.get_device_name(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "triton": triton.__version__,
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "copy_bytes_per_second": 2 * source.nbytes / copied * 1e3,
-        "bfloat16_flops_per_second": 2 * size**3 / multiplied * 1e3,
-    }
 
 
 def _measure(case: Case, rates: tuple[float, float], dry: bool) -> dict[str, Any]:

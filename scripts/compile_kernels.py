@@ -94,7 +94,7 @@ def variants() -> Iterator[Variant]:
     for of_gradients in (HALF, "*fp32"):
         yield Variant(
             f"adamw {of_gradients[1:]} gradients",
-            adamw_triton.step_kernel,
+            adamw_triton.adamw_kernel,
             {**_types("values first second norm scalars", "*fp32"), "gradients": of_gradients,
              "copies": HALF, **_types(floats, "fp32")},
             {"CLIPS": True, "COPIES": True, "BLOCK": adamw_triton.BLOCK},
@@ -111,9 +111,9 @@ def _attention(drops: bool, with_dropout: str) -> Iterator[Variant]:
     }
     for width in HEAD_WIDTHS:
         for name, kernel, choose in (
-            ("forward", packed_attention_triton.forward_kernel,
+            ("forward", packed_attention_triton.attention_forward_kernel,
              packed_attention_triton.forward_tiles),
-            ("backward", packed_attention_triton.backward_kernel,
+            ("backward", packed_attention_triton.attention_backward_kernel,
              packed_attention_triton.backward_tiles),
         ):  # fmt: skip
             tiles = choose(width, torch.bfloat16)
@@ -142,10 +142,10 @@ def _norms(centred: bool, drops: bool, with_dropout: str) -> Iterator[Variant]:
         }  # fmt: skip
         yield Variant(
             f"add {name} forward {width}{with_dropout}",
-            add_norm_triton.forward_kernel, types, constants, num_warps, even=("width",),
+            add_norm_triton.add_norm_forward_kernel, types, constants, num_warps, even=("width",),
         )  # fmt: skip
         yield Variant(
-            f"add {name} backward {width}{with_dropout}", add_norm_triton.backward_kernel, types,
+            f"add {name} backward {width}{with_dropout}", add_norm_triton.add_norm_backward_kernel, types,
             {**constants, "SUMMED": True}, num_warps, even=("width",),
         )  # fmt: skip
 
@@ -159,12 +159,12 @@ def _embedding(drops: bool, with_dropout: str) -> Iterator[Variant]:
     }
     columns = {"COLUMNS": embedding_triton.COLUMNS, "DROPS": drops}
     yield Variant(
-        f"embedding forward{with_dropout}", embedding_triton.forward_kernel, types,
+        f"embedding forward{with_dropout}", embedding_triton.embed_forward_kernel, types,
         {**columns, "ROWS": embedding_triton.FORWARD_ROWS, "POSITIONS": True},
         embedding_triton.NUM_WARPS, even=("width",),
     )  # fmt: skip
     yield Variant(
-        f"embedding backward{with_dropout}", embedding_triton.backward_kernel, types,
+        f"embedding backward{with_dropout}", embedding_triton.embed_backward_kernel, types,
         {**columns, "ROWS": embedding_triton.BACKWARD_ROWS},
         embedding_triton.NUM_WARPS, even=("width",),
     )  # fmt: skip

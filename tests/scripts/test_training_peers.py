@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.neural.model.architecture import Architecture, small
-from scripts.bench_training import flop_per_target_piece
+from scripts.training_flops import flop_per_target_piece
 from scripts.training_peers import (
     EOS,
     PAD,

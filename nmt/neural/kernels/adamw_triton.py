@@ -25,7 +25,7 @@ NUM_WARPS = 4
 
 
 @triton.jit(do_not_specialize=["matrix_elements"])
-def step_kernel(
+def adamw_kernel(
     values: tensor, gradients: tensor, first: tensor, second: tensor, copies: tensor, norm: tensor,
     scalars: tensor, size: tensor, matrix_elements: tensor, gain1: tensor, gain2: tensor,
     eps: tensor, weight_decay: tensor, clip_norm: tensor,
@@ -72,7 +72,7 @@ def _step(
     size = values.numel()
     if not size:
         return
-    step_kernel[(num_tiles(size, BLOCK),)](
+    adamw_kernel[(num_tiles(size, BLOCK),)](
         values, gradients, first, second, values if copies is None else copies, norm, scalars,
         size, matrix_elements, 1 - beta1, 1 - beta2, eps, weight_decay, clip_norm or 0.0,
         CLIPS=clip_norm is not None, COPIES=copies is not None, BLOCK=BLOCK, num_warps=NUM_WARPS,

@@ -34,7 +34,7 @@ TILE_ELEMENTS = 2048
 
 
 @triton.jit(do_not_specialize=["rows", "call", "limit"])
-def forward_kernel(
+def add_norm_forward_kernel(
     y: tensor, residual: tensor, weight: tensor, bias: tensor, summed: tensor, normed: tensor,
     words: tensor, rows: tensor, width: tensor, eps: tensor, call: tensor, limit: tensor,
     keep: tensor,
@@ -65,7 +65,7 @@ def forward_kernel(
 
 
 @triton.jit(do_not_specialize=["rows", "call", "limit"])
-def backward_kernel(
+def add_norm_backward_kernel(
     d_summed: tensor, d_normed: tensor, summed: tensor, weight: tensor,
     d_y: tensor, d_residual: tensor, d_weight: tensor, d_bias: tensor,
     words: tensor, rows: tensor, width: tensor, eps: tensor, call: tensor, limit: tensor,
@@ -127,7 +127,7 @@ def _add_norm(
     rows, width = y_ND.shape
     tile_rows, block, num_warps = tile_shape(width)
     if rows:
-        forward_kernel[(num_tiles(rows, tile_rows),)](
+        add_norm_forward_kernel[(num_tiles(rows, tile_rows),)](
             y_ND, residual_ND, weight_D, weight_D if bias_D is None else bias_D,
             summed_ND, normed_ND, y_ND if words is None else words,
             rows, width, eps, call, drop_limit(rate), keep_scale(rate),
@@ -147,7 +147,7 @@ def _add_norm_backward(
     d_y_ND, d_residual_ND, d_weight, d_bias = _gradients(d_normed_ND, summed_ND, bias_D is not None)
     tile_rows, block, num_warps = tile_shape(width)
     if rows:
-        backward_kernel[(len(d_weight),)](
+        add_norm_backward_kernel[(len(d_weight),)](
             d_normed_ND if d_summed_ND is None else d_summed_ND.contiguous(),
             d_normed_ND.contiguous(), summed_ND, weight_D,
             d_y_ND, d_residual_ND, d_weight, d_bias, d_y_ND if words is None else words,

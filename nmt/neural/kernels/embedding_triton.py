@@ -31,7 +31,7 @@ NUM_WARPS = 4
 
 
 @triton.jit(do_not_specialize=["rows", "call", "limit"])
-def forward_kernel(
+def embed_forward_kernel(
     pieces: tensor, positions: tensor, table: tensor, position_table: tensor, out: tensor,
     words: tensor, rows: tensor, width: tensor, scale: tensor, call: tensor, limit: tensor,
     keep: tensor,
@@ -56,7 +56,7 @@ def forward_kernel(
 
 
 @triton.jit(do_not_specialize=["call", "limit"])
-def backward_kernel(
+def embed_backward_kernel(
     d_out: tensor, order: tensor, offsets: tensor, d_table: tensor, words: tensor, width: tensor,
     scale: tensor, call: tensor, limit: tensor, keep: tensor,
     ROWS: constexpr, COLUMNS: constexpr, DROPS: constexpr,
@@ -91,7 +91,7 @@ def _embed(
     table_VD = table_VD.contiguous()
     out_ND = table_VD.new_empty(rows, width)
     if rows:
-        forward_kernel[num_tiles(width, COLUMNS), num_tiles(rows, FORWARD_ROWS)](
+        embed_forward_kernel[num_tiles(width, COLUMNS), num_tiles(rows, FORWARD_ROWS)](
             pieces_N, positions_N, table_VD,
             table_VD if positions_LD is None else positions_LD.contiguous(), out_ND,
             pieces_N if words is None else words,
@@ -109,7 +109,7 @@ def _embed_backward(
 ) -> Tensor:  # fmt: skip
     size, width = len(offsets_V) - 1, d_out_ND.shape[1]
     d_table_VD = d_out_ND.new_empty(size, width, dtype=dtype)
-    backward_kernel[size, num_tiles(width, COLUMNS)](
+    embed_backward_kernel[size, num_tiles(width, COLUMNS)](
         d_out_ND.contiguous(), order_N, offsets_V, d_table_VD, order_N if words is None else words,
         width, scale, call, drop_limit(rate), keep_scale(rate),
         ROWS=BACKWARD_ROWS, COLUMNS=COLUMNS, DROPS=words is not None, num_warps=NUM_WARPS,

@@ -111,7 +111,7 @@ def _stays(
 
 
 @triton.jit(do_not_specialize=["call", "limit", "num_queries"])
-def forward_kernel(
+def attention_forward_kernel(
     q: tensor, k: tensor, v: tensor, out: tensor, lse: tensor, seen: tensor, words: tensor,
     num_queries: tensor, q_stride: tensor, kv_stride: tensor, out_stride: tensor, scale: tensor,
     call: tensor, limit: tensor, keep: tensor, WIDTH: constexpr, OWNED: constexpr,
@@ -177,7 +177,7 @@ def _weights(
 
 
 @triton.jit(do_not_specialize=["call", "limit", "num_queries", "num_keys"])
-def backward_kernel(
+def attention_backward_kernel(
     d_out: tensor, q: tensor, k: tensor, v: tensor, out: tensor, lse: tensor, dq: tensor,
     dk: tensor, dv: tensor, seen: tensor, seeing: tensor, words: tensor, num_queries: tensor,
     num_keys: tensor, q_stride: tensor, kv_stride: tensor, out_stride: tensor, scale: tensor,
@@ -256,7 +256,7 @@ def launch_forward(
     if not out_NHE.numel():
         return out_NHE, lse_HN
     tiles = tiles or forward_tiles(width, q_NHE.dtype)
-    forward_kernel[heads, num_tiles(rows, tiles.owned)](
+    attention_forward_kernel[heads, num_tiles(rows, tiles.owned)](
         q_NHE, k_MHE, v_MHE, out_NHE, lse_HN, seen_2N, seen_2N if words is None else words,
         rows, q_NHE.stride(0), k_MHE.stride(0), out_NHE.stride(0),
         width**-0.5 * _LOG2_E, call, drop_limit(rate), keep_scale(rate),
@@ -278,7 +278,7 @@ def launch_backward(
     programs = num_tiles(max(rows, keys), tiles.owned)
     if not programs:
         return
-    backward_kernel[heads, programs](
+    attention_backward_kernel[heads, programs](
         d_out_NHE, q_NHE, k_MHE, v_MHE, out_NHE, lse_HN, dq_NHE, dk_MHE, dv_MHE,
         *spans, spans.seen_2N if words is None else words,
         rows, keys, q_NHE.stride(0), k_MHE.stride(0), out_NHE.stride(0),

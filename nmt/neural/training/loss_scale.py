@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+FIRST = 2.0**7
+"""Where float16 begins: the gradient of a weight is a sum over all pieces of a micro-batch."""
 LARGEST = 2.0**13
-"""Where float16 begins."""
 SMALLEST = 2.0**-10
 """Below this the loss itself is not finite, whatever its scale."""
 PATIENCE = 2000
@@ -21,7 +22,7 @@ class LossScale:
 
     def __init__(self, device: torch.device, *, adapts: bool) -> None:
         self._adapts = adapts
-        self.factor = torch.full((), LARGEST if adapts else 1.0, device=device)
+        self.factor = torch.full((), FIRST if adapts else 1.0, device=device)
         """float32, on the device."""
         self.updates = torch.zeros((), dtype=torch.int32, device=device)
         """Updates without overflow since it was last changed."""
@@ -30,9 +31,9 @@ class LossScale:
         """Learn whether the last update was finite; all on the device."""
         if not self._adapts:
             return
-        count = torch.where(finite, self.updates + 1, 0)
+        count = (self.updates + 1) * finite
         grows = count >= PATIENCE
-        self.updates.copy_(torch.where(grows, 0, count))
+        self.updates.copy_(count * ~grows)
         larger = torch.where(grows, (2 * self.factor).clamp(max=LARGEST), self.factor)
         self.factor.copy_(torch.where(finite, larger, self.factor / 2))
 

@@ -1,17 +1,9 @@
-"""Triton's kernels run on a GPU or, where there is none, in Triton's interpreter."""
+"""Where the tests of the kernels compute, and in which types."""
 
 from __future__ import annotations
 
-import os
-import sys
-
 import pytest
 import torch
-
-if not torch.cuda.is_available():
-    # Triton reads it once, when its functions are decorated.
-    assert "triton" not in sys.modules, "something has imported Triton before its tests"
-    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture
