@@ -91,7 +91,7 @@ def follow(place: Place) -> None:
     from nmt.stopping import StopOnSignal, Stopped
 
     stop = StopOnSignal(announces=False)
-    with _among(place) as ranks:
+    with among(place) as ranks:
         from nmt.neural.train import join_training
 
         try:
@@ -107,13 +107,13 @@ def leading(place: Place | None) -> Iterator[Together | None]:
     if place is None:
         yield None
         return
-    with _among(place) as ranks:
+    with among(place) as ranks:
         yield ranks
         ranks.board.dismiss()
 
 
 @contextlib.contextmanager
-def _among(place: Place) -> Iterator[Together]:
+def among(place: Place) -> Iterator[Together]:
     """Be among the ranks; a failure in this block ends all of them."""
     from nmt.neural.training.distribution import Together
     from nmt.neural.training.noticeboard import FailedElsewhere, Noticeboard

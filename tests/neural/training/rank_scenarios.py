@@ -78,7 +78,7 @@ def out_of_time(ranks: Ranks, folder: Path) -> Facts:
     """Only the clock of rank 0 counts, which the others' overtake."""
     speed = 1.0 if ranks.rank == 0 else 1000.0
     clocks = Clocks(TickingClock(speed), TickingClock(1.0))
-    options = {"max_updates": 10**6, "max_minutes": 2.0, "clocks": clocks}
+    options: dict[str, Any] = {"max_updates": 10**6, "max_minutes": 2.0, "clocks": clocks}
     return go(make_trainer(folder, ranks=ranks, save_seconds=10.0, **EXACT, **options))
 
 
