@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,19 +14,28 @@ import safetensors
 import safetensors.torch
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 
 from nmt.errors import UserError
+from nmt.guide import Guide
 from nmt.model_folder import ModelFolder
 from nmt.neural.device import choose_device, prepare
 from nmt.neural.explanation.attention import AttentionExplanation, explain
+from nmt.neural.marian_names import BIAS, from_theirs
 from nmt.neural.model.ensemble import SearchedModel
+from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
 from nmt.neural.search.beam import beam_search
+from nmt.neural.search.guided import guided_search
+from nmt.neural.search.guided_sentence import Conditions
 from nmt.neural.search.hypotheses import FoundPieces
+from nmt.neural.search.piece_automata import Spelling
 from nmt.neural.search.sampling import sample
+from nmt.neural.search.shortlist import SHORTLIST, Shortlist
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization import TokenizerPair
+from nmt.tokenization.spelling import piece_bytes
 from nmt.translator import Explanation, Hypothesis, Translator
 
 WEIGHTS: Final = "model.safetensors"
@@ -52,6 +62,7 @@ class NeuralTranslator(Translator):
         target_language: str,
         workers: int,
         max_source_pieces: int | None = None,
+        shortlist: Shortlist | None = None,
     ) -> None:
         """Make a translator.
 
@@ -64,6 +75,7 @@ class NeuralTranslator(Translator):
             workers: searches side by side.
             max_source_pieces: longest source, its end included, to be searched at once; none takes
                 half of the model's positions, so that the output has room to be longer.
+            shortlist: says of which pieces a translation may be made, where that is asked for.
         """
         self.model = model
         positions = model.architecture.max_positions
@@ -74,6 +86,7 @@ class NeuralTranslator(Translator):
         self.target_language = target_language
         self.default_batch_tokens = settings.batch_tokens
         self.workers = workers
+        self.shortlist = shortlist
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search")
 
     @property
@@ -89,8 +102,41 @@ class NeuralTranslator(Translator):
         self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[Hypothesis]]:
         """Translate a batch of segments, shared out among the cores."""
-        rows = [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
-        found = self.search_pieces(rows, options, draws)
+        sources = self._encode(segments)
+        return self._hypotheses(sources, self.search_pieces(sources, options, draws), options)
+
+    def search_guided(
+        self, segments: Sequence[str], guides: Sequence[Guide], options: SearchOptions
+    ) -> list[list[Hypothesis]]:
+        """The same for translations that are as guides say."""
+        settings, spelling = self._settings(options), self._spelling
+        normalize = self.tokenizers.target.normalize
+        conditions = [
+            Conditions.of(guide.normalized(normalize), spelling, name=segment)
+            for guide, segment in zip(guides, segments, strict=True)
+        ]
+
+        def work(part: tuple[list[np.ndarray], Sequence[Conditions]]) -> list[list[FoundPieces]]:
+            return guided_search(self.model, *part, spelling, settings, nbest=options.nbest)
+
+        sources = self._encode(segments)
+        found = self._share_out(work, sources, conditions)
+        return self._hypotheses(sources, found, options)
+
+    @cached_property
+    def _spelling(self) -> Spelling:
+        return Spelling(piece_bytes(self.tokenizers.target))
+
+    def _encode(self, segments: Sequence[str]) -> list[np.ndarray]:
+        return [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
+
+    def _hypotheses(
+        self,
+        rows: Sequence[np.ndarray],
+        found: Sequence[Sequence[FoundPieces]],
+        options: SearchOptions,
+    ) -> list[list[Hypothesis]]:
+        """What was found for sources, as text."""
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
         texts = self.tokenizers.target.decode([hypothesis.pieces for hypothesis in flat])
         explained: list[tuple[Explanation, ...]] = [()] * len(flat)
@@ -120,13 +166,19 @@ class NeuralTranslator(Translator):
         """The n-best pieces of each source, in order; no source may be empty.
 
         ``draws`` are for samples, as in ``search``; without them, all are the first of their text.
+        Samples are drawn from all pieces, whatever the shortlist.
+
+        Raises UserError if a shortlist is asked for and there is none.
         """
-        changes = {
-            name: value
-            for name in ("beam", "length_penalty")
-            if (value := getattr(options, name)) is not None
-        }
-        settings = self.settings.model_copy(update=changes)
+        wanted = self.settings.shortlist if options.shortlist is None else options.shortlist
+        shortlist = self.shortlist if wanted else None
+        if options.shortlist and shortlist is None:
+            raise UserError(
+                "the model has no shortlist",
+                mend="set search.shortlist of the system to true in its recipe and start nmt-train "
+                "once more: it adds one, and trains nothing anew",
+            )
+        settings = self._settings(options)
 
         def work(part: tuple[list[np.ndarray], Sequence[int]]) -> list[list[FoundPieces]]:
             sources, draws = part
@@ -135,11 +187,31 @@ class NeuralTranslator(Translator):
                     self.model, sources, settings, options.sampling,
                     count=options.nbest, draws=draws,
                 )  # fmt: skip
-            return beam_search(self.model, sources, settings, nbest=options.nbest)
+            return beam_search(
+                self.model, sources, settings, nbest=options.nbest, shortlist=shortlist
+            )
 
+        return self._share_out(work, sources, draws)
+
+    def _settings(self, options: SearchOptions) -> SearchSettings:
+        """The settings of a search with these options."""
+        changes = {
+            name: value
+            for name in ("beam", "length_penalty")
+            if (value := getattr(options, name)) is not None
+        }
+        return self.settings.model_copy(update=changes)
+
+    def _share_out(
+        self,
+        work: Callable[[tuple[list[np.ndarray], Sequence[_In]]], list[_Out]],
+        sources: list[np.ndarray],
+        others: Sequence[_In],
+    ) -> list[_Out]:
+        """What ``work`` makes of sources and what goes with each, a part for each worker."""
         # Source i goes to part i % workers: sources come sorted by length, so parts are alike.
         parts = [
-            (sources[first :: self.workers], draws[first :: self.workers])
+            (sources[first :: self.workers], others[first :: self.workers])
             for first in range(min(self.workers, len(sources)))
         ]
         results = self.map_parallel(work, parts)
@@ -160,13 +232,23 @@ def save_weights(model: SearchedModel, path: Path) -> None:
 
 
 def load_weights(model: TranslationModel, path: Path) -> None:
-    """Read what ``save_weights`` wrote. Raises UserError if it does not fit the model."""
+    """Read what ``save_weights`` or an export to Hugging Face wrote.
+
+    Raises UserError if it does not fit the model.
+    """
     try:
         tensors = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(
             f"cannot be read as weights: {error}", where=str(path), mend=_COPY_AGAIN
         ) from error
+    if BIAS in tensors and isinstance(model, Transformer):
+        tensors = from_theirs(tensors, model.architecture)
+    set_weights(model, tensors, where=str(path))
+
+
+def set_weights(model: TranslationModel, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Copy weights into a model. Raises UserError, naming ``where``, if they do not fit it."""
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(
@@ -179,7 +261,7 @@ def load_weights(model: TranslationModel, path: Path) -> None:
         )
         raise UserError(
             f"{len(wrong)} weights do not fit the model's settings: {examples}",
-            where=str(path),
+            where=where,
             mend=_COPY_AGAIN,
         )
     with torch.no_grad():
@@ -225,4 +307,19 @@ def load_neural(folder: ModelFolder, device_name: str) -> NeuralTranslator:
         target_language=folder.target_language,
         workers=workers,
         max_source_pieces=folder.settings.get("max_source_pieces"),
+        shortlist=_load_shortlist(folder, sizes),
     )
+
+
+def _load_shortlist(folder: ModelFolder, sizes: tuple[int, int]) -> Shortlist | None:
+    """The model's shortlist, where it has one, for so many source and target pieces."""
+    if SHORTLIST not in folder.files:
+        return None
+    shortlist = Shortlist.load(folder.file(SHORTLIST))
+    if (len(shortlist.offsets) - 1, shortlist.vocabulary_size) != sizes:
+        raise UserError(
+            "the shortlist is of other vocabularies than the model",
+            where=str(folder.path / SHORTLIST),
+            mend=_COPY_AGAIN,
+        )
+    return shortlist

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from nmt.corpus import PreparedCorpus
+from nmt.corpus import PreparedCorpus, TokenizedBitext, tokenize_pairs
 from nmt.differences import differences
 from nmt.errors import UserError
-from nmt.files import explain_os_error, write_json
+from nmt.files import build_once, explain_os_error, write_json
 from nmt.machine import describe_machine
 from nmt.memory import PeakMemory
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.neural.device import describe
+from nmt.neural.search.shortlist import SHORTLIST, Shortlist
 from nmt.neural.system import TOKENIZER, WEIGHTS, save_weights
 from nmt.neural.training.checkpoint import Counters
 from nmt.neural.training.distribution import Alone, Ranks
 from nmt.neural.training.progress import Reporter, SilentReporter
+from nmt.neural.training.shortlist import learn_shortlist, measure_shortlist
 from nmt.neural.training.task import Prepared, Task, prepare_training
 from nmt.recipe import NeuralSettings, Recipe
 from nmt.stopping import StopRequest
+from nmt.tokenization import TokenizerPair
 
 _LIMITS = (
     "max_updates", "max_epochs", "max_minutes", "patience", "keep_best", "average_checkpoints",
@@ -88,11 +93,24 @@ def train_neural(
                     ended = _train(prepared, reporter, stop)
                 reporter.say(f"training ends: {ended}")
                 scores = trainer.finish(reporter)
+            shortlist: Shortlist | None = None
+            shortlist_facts: dict[str, Any] = {}
+            if system.search.shortlist:
+                shortlist, shortlist_facts = _make_shortlist(
+                    corpus,
+                    prepared.tokenizers,
+                    data.pieces,
+                    prepared.workers,
+                    reporter.say,
+                    cache,
+                )
     counters = trainer.counters
 
     def fill(staging: Path) -> None:
         save_weights(model, staging / WEIGHTS)
         prepared.tokenizers.save(staging / TOKENIZER)
+        if shortlist is not None:
+            shortlist.save(staging / SHORTLIST)
 
     return write_model_folder(
         folder,
@@ -115,6 +133,7 @@ def train_neural(
             "peak_memory_bytes": memory.largest,
             "ended": ended,
             "valid": scores,
+            **shortlist_facts,
             **machine,
         },
         fill=fill,
@@ -141,6 +160,32 @@ def _train(prepared: Prepared, reporter: Reporter, stop: StopRequest) -> str:
     if prepared.device.type != "cpu":
         prepared.trainer.check_fit(prepared.data.hardest(prepared.shape))
     return prepared.trainer.train(reporter, stop)
+
+
+def _make_shortlist(
+    corpus: PreparedCorpus,
+    tokenizers: TokenizerPair,
+    pieces: TokenizedBitext,
+    workers: int,
+    report: Callable[[str], None],
+    cache: Path,
+) -> tuple[Shortlist, dict[str, Any]]:
+    """The corpus' shortlist, and how well it fits the validation set."""
+    inputs = {"text": corpus.train.content_hash, "tokenizers": tokenizers.content_hash}
+
+    def build(folder: Path) -> None:
+        learn_shortlist(pieces, tokenizers, workers=workers, report=report).save(folder / SHORTLIST)
+
+    shortlist = Shortlist.load(build_once(cache, "shortlist", inputs, build) / SHORTLIST)
+    valid = tokenize_pairs(
+        corpus.valid, tokenizers.source, tokenizers.target, cache=cache, workers=1
+    )
+    quality = measure_shortlist(shortlist, valid)
+    report(
+        f"shortlist: {quality.candidates:.0f} pieces a sentence on average, which hold "
+        f"{quality.recall:.1%} of the validation set's references"
+    )
+    return shortlist, {"shortlist": asdict(quality)}
 
 
 def _refuse_changes(

@@ -113,3 +113,5 @@ class SearchSettings(Settings):
     """Forbid repeating any n-gram of pieces of this order; 0 is off."""
     batch_tokens: int = Field(default=4096, ge=1)
     """Source positions searched at once."""
+    shortlist: bool = False
+    """Learn which pieces may translate which, and let beam search say no others: quicker."""

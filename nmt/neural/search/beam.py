@@ -18,6 +18,7 @@ from nmt.neural.model.ensemble import SearchedModel
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
 from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
 from nmt.neural.search.rows import rows_at_once
+from nmt.neural.search.shortlist import CandidateLists, Shortlist
 from nmt.neural.search.steps import begin_steps
 from nmt.recipe.neural import SearchSettings
 from nmt.tokenization.protocol import EOS_ID
@@ -33,6 +34,7 @@ def beam_search(
     settings: SearchSettings,
     *,
     nbest: int = 1,
+    shortlist: Shortlist | None = None,
 ) -> list[list[FoundPieces]]:
     """The n best translations of each source, best first; at least one of each.
 
@@ -45,6 +47,8 @@ def beam_search(
         sources: pieces of each source sentence, without its end.
         settings: beam, penalties and limits.
         nbest: hypotheses wanted; the beam is at least as wide.
+        shortlist: says which pieces a translation may be made of; None allows all. Probabilities
+            are then those among the pieces allowed.
 
     Raises:
         UserError: the model predicts numbers that are none.
@@ -59,7 +63,8 @@ def beam_search(
     room = max(1, rows_at_once(model.output.device) // beam)
     waiting = np.arange(len(sources))
     finished = _Finished(len(sources), nbest)
-    steps = begin_steps(model, sources, beam=beam)
+    lists = None if shortlist is None else shortlist.candidates(sources)
+    steps = begin_steps(model, sources, beam=beam, lists=lists)
     rows = Hypotheses.of_nothing(waiting[:0], positions)
     while len(rows) or len(waiting):
         free = room - len(np.unique(rows.sentence_R))
@@ -74,11 +79,16 @@ def beam_search(
             source_positions_R = source_pieces[rows.sentence_R] + 1
             penalty_R = settings.coverage_penalty * coverage(rows.attention_RS, source_positions_R)
         log_p_RV = allowed_log_probabilities(
-            logits_RV, rows, source_pieces[rows.sentence_R], limits[rows.sentence_R], settings
+            logits_RV,
+            rows,
+            source_pieces[rows.sentence_R],
+            limits[rows.sentence_R],
+            settings,
+            lists,
         )
         normaliser_R = length_normaliser(rows.length_R + 1, settings.length_penalty)
         open_B, first_B = np.unique(rows.sentence_R, return_index=True)
-        score_BC, row_BC, piece_BC = _best_candidates(rows, log_p_RV, beam)
+        score_BC, row_BC, piece_BC = _best_candidates(rows, log_p_RV, beam, lists)
         ends_BC = piece_BC == EOS_ID
         # An end that is not among the K best has better alternatives.
         for b, c in np.argwhere(ends_BC[:, :beam] & (score_BC[:, :beam] > DEAD)):
@@ -116,7 +126,7 @@ def coverage(attention_RS: np.ndarray, length_R: np.ndarray) -> np.ndarray:
 
 
 def _best_candidates(
-    rows: Hypotheses, log_p_RV: Tensor, beam: int
+    rows: Hypotheses, log_p_RV: Tensor, beam: int, lists: CandidateLists | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each sentence's 2K best continuations, best first: score, row and piece, [B, C] each.
 
@@ -124,6 +134,8 @@ def _best_candidates(
     has the score DEAD.
     """
     values_RC, pieces_RC = (x.cpu().numpy() for x in top_pieces(log_p_RV, beam + 1))
+    if lists is not None:
+        pieces_RC = lists.pieces_at(rows.sentence_R, pieces_RC)
     _, first_B, b_R = np.unique(rows.sentence_R, return_index=True, return_inverse=True)
     score_BKC = np.full((len(first_B), beam, beam + 1), DEAD)
     score_BKC[b_R, np.arange(len(rows)) - first_B[b_R]] = rows.score_R[:, None] + values_RC

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nmt.errors import UserError
 from nmt.neural.search.hypotheses import Hypotheses
+from nmt.neural.search.shortlist import CandidateLists
 from nmt.recipe.neural import SearchSettings
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
@@ -94,11 +95,32 @@ def allowed_log_probabilities(
     source_pieces_R: np.ndarray,
     max_length_R: np.ndarray,
     settings: SearchSettings,
+    lists: CandidateLists | None = None,
 ) -> Tensor:
     """The model's log-probabilities of the next piece, [R, V]; -inf for what may not come next.
 
+    With candidate lists, columns are those of the row's list: [R, C].
+
     They are the probabilities among all pieces: ruling some out does not make others likelier, so
     a hypothesis has the score that the model gives it.
+
+    Raises UserError if the model predicts numbers that are none.
+    """
+    log_p_RV = text_log_probabilities(logits_RV)
+    device = log_p_RV.device
+    if settings.no_repeat_ngram:
+        forbid_repeats(log_p_RV, rows, settings.no_repeat_ngram, lists)
+    ends_R = must_end(rows.history_RT, rows.length_R, source_pieces_R, max_length_R)
+    if ends_R.any():
+        ending = torch.from_numpy(np.flatnonzero(ends_R)).to(device)
+        end_N = log_p_RV[ending, EOS_ID]
+        log_p_RV[ending] = float("-inf")
+        log_p_RV[ending, EOS_ID] = end_N
+    return log_p_RV
+
+
+def text_log_probabilities(logits_RV: Tensor) -> Tensor:
+    """The model's log-probabilities of the next piece; -inf for control symbols but the end.
 
     Raises UserError if the model predicts numbers that are none.
     """
@@ -109,16 +131,16 @@ def allowed_log_probabilities(
             "the model's predictions are not numbers (NaN)",
             mend="its training diverged: train it again, with a lower learning rate",
         )
-    device = log_p_RV.device
     log_p_RV[:, [PAD_ID, BOS_ID, UNK_ID]] = float("-inf")
-    if settings.no_repeat_ngram:
-        repeating = repeating_pieces(rows.history_RT, rows.length_R, settings.no_repeat_ngram)
-        repeating_rows, pieces = torch.from_numpy(repeating).to(device)
-        log_p_RV[repeating_rows, pieces] = float("-inf")
-    ends_R = must_end(rows.history_RT, rows.length_R, source_pieces_R, max_length_R)
-    if ends_R.any():
-        ending = torch.from_numpy(np.flatnonzero(ends_R)).to(device)
-        end_N = log_p_RV[ending, EOS_ID]
-        log_p_RV[ending] = float("-inf")
-        log_p_RV[ending, EOS_ID] = end_N
     return log_p_RV
+
+
+def forbid_repeats(
+    log_p_RV: Tensor, rows: Hypotheses, order: int, lists: CandidateLists | None = None
+) -> None:
+    """Set to -inf, in place, what would make an n-gram of this order occur a second time."""
+    repeating = repeating_pieces(rows.history_RT, rows.length_R, order)
+    if lists is not None:
+        repeating[1] = lists.columns_of(rows.sentence_R[repeating[0]], repeating[1])
+    repeating_rows, pieces = torch.from_numpy(repeating).to(log_p_RV.device)
+    log_p_RV[repeating_rows, pieces] = float("-inf")

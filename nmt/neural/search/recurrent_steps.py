@@ -10,20 +10,27 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.neural.kernels.step_attention import step_cross_attention
 from nmt.neural.model.recurrent import Recurrent
-from nmt.neural.search.rows import filled_up, packed_sources, source_bounds
+from nmt.neural.search.rows import Predictor, filled_up, packed_sources, source_bounds
+from nmt.neural.search.shortlist import CandidateLists
 
 
 class RecurrentSteps:
     """The decoder's state over a batch of source sentences: hidden state and cell of every row."""
 
-    def __init__(self, model: Recurrent, sources: Sequence[np.ndarray]) -> None:
-        """Encode the sources, which are pieces without their ends."""
+    def __init__(
+        self,
+        model: Recurrent,
+        sources: Sequence[np.ndarray],
+        *,
+        lists: CandidateLists | None = None,
+    ) -> None:
+        """Encode the sources, which are pieces without their ends; see ``begin_steps``."""
         self._model = model
+        self._predictor = Predictor(model.output, lists)
         self._begins, self._ends = source_bounds(sources)
         memories, firsts = [], []
         for packed, pieces in packed_sources(sources, model.output.device):
@@ -81,5 +88,5 @@ class RecurrentSteps:
             states.append(layer.step(x_RI, h_LRW[number], c_LRW[number]))
             y_RW = y_RW + states[number][0]
         self._h_LRW, self._c_LRW = (torch.stack(state) for state in zip(*states, strict=True))
-        logits_RV = F.linear(model.attend(y_RW, context_RW), model.output)
+        logits_RV = self._predictor.logits(model.attend(y_RW, context_RW), sentence_R)
         return logits_RV[:rows], None if attention_RS is None else attention_RS[:rows]

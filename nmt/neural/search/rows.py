@@ -6,8 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
+from nmt.neural.kernels.list_logits import list_logits
 from nmt.neural.packed import Packed, pack_source
+from nmt.neural.search.shortlist import CandidateLists
 
 _MULTIPLE = 32
 """Rows are computed in multiples of this.
@@ -63,3 +67,24 @@ def _batches(sources: Sequence[np.ndarray], positions: int) -> Iterator[Sequence
             begin, used = number, 0
         used += len(source) + 1
     yield sources[begin:]
+
+
+class Predictor:
+    """From hidden states to logits: of all pieces, or of those that each sentence's list has."""
+
+    def __init__(self, weight_VD: Tensor, lists: CandidateLists | None) -> None:
+        """Take the output weights of all pieces."""
+        self._weight_VD = weight_VD
+        self._bounds = None if lists is None else lists.bounds
+        device = weight_VD.device
+        self._pieces = None if lists is None else torch.from_numpy(lists.pieces).to(device)
+
+    def logits(self, hidden_RD: Tensor, sentence_R: np.ndarray) -> Tensor:
+        """Logits of rows that translate these sentences, [R, V] or [R, C]."""
+        if self._pieces is None or self._bounds is None:
+            return F.linear(hidden_RD, self._weight_VD)
+        begin_R, end_R = (
+            torch.from_numpy(x[sentence_R]).to(hidden_RD.device)
+            for x in (self._bounds[:-1], self._bounds[1:])
+        )
+        return list_logits(hidden_RD, self._weight_VD, self._pieces, begin_R, end_R)

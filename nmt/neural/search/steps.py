@@ -18,6 +18,7 @@ from nmt.neural.model.recurrent import Recurrent
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.search.ensemble_steps import EnsembleSteps
 from nmt.neural.search.recurrent_steps import RecurrentSteps
+from nmt.neural.search.shortlist import CandidateLists
 from nmt.neural.search.transformer_steps import TransformerSteps
 
 
@@ -41,30 +42,40 @@ class Steps(Protocol):
             weights: also return the attention to the source (in the last layer that attends).
 
         Returns:
-            Logits [R, V] of the next piece, and, if asked for, the mean attention weights
-            [R, longest source of these rows].
+            Logits of the next piece, [R, V], or, with candidate lists, of those on the list of
+            the row's sentence, in its order and then -inf, [R, C]; and, if asked for, the mean
+            attention weights [R, longest source of these rows].
         """
         ...
 
 
-def begin_steps(model: SearchedModel, sources: Sequence[np.ndarray], *, beam: int) -> Steps:
+def begin_steps(
+    model: SearchedModel,
+    sources: Sequence[np.ndarray],
+    *,
+    beam: int,
+    lists: CandidateLists | None = None,
+) -> Steps:
     """Encode the sources, and be ready for their first pieces.
 
     Args:
         model: the model.
         sources: pieces of each source sentence, without its end.
         beam: rows a sentence at most.
+        lists: the only pieces to be predicted for each source; None predicts all. ONNX Runtime
+            knows no lists.
     """
     match model:
         case Transformer():
-            return TransformerSteps(model, sources, beam=beam)
+            return TransformerSteps(model, sources, beam=beam, lists=lists)
         case Recurrent():
-            return RecurrentSteps(model, sources)
+            return RecurrentSteps(model, sources, lists=lists)
         case Ensemble():
             return EnsembleSteps(
-                [begin_steps(member, sources, beam=beam) for member in model.members]
+                [begin_steps(member, sources, beam=beam, lists=lists) for member in model.members]
             )
         case OnnxTransformer():
+            assert lists is None
             return OnnxSteps(model, sources, beam=beam)
         case _:
             assert_never(model)

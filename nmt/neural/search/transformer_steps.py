@@ -11,27 +11,42 @@ from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.neural.kernels.step_attention import step_cross_attention
 from nmt.neural.model.transformer import DecoderLayer, Transformer
 from nmt.neural.search.histories import History, KeysHistory, StatesHistory
-from nmt.neural.search.rows import filled_up, packed_sources, rows_at_once, source_bounds
+from nmt.neural.search.rows import (
+    Predictor,
+    filled_up,
+    packed_sources,
+    rows_at_once,
+    source_bounds,
+)
+from nmt.neural.search.shortlist import CandidateLists
 
 
 class TransformerSteps:
     """The decoder's state over a batch of source sentences."""
 
-    def __init__(self, model: Transformer, sources: Sequence[np.ndarray], *, beam: int) -> None:
+    def __init__(
+        self,
+        model: Transformer,
+        sources: Sequence[np.ndarray],
+        *,
+        beam: int,
+        lists: CandidateLists | None = None,
+    ) -> None:
         """Encode the sources.
 
         Args:
             model: the model.
             sources: pieces of each source sentence, without its end.
             beam: rows a sentence at most, for the size of the cache.
+            lists: the only pieces to be predicted for each source; None predicts all.
         """
         self._model = model
+        self._predictor = Predictor(model.output, lists)
         self._layers = [cast(DecoderLayer, layer) for layer in model.decoder]
         self._begins, self._ends = source_bounds(sources)
         self._memories = self._encode(sources)
@@ -88,5 +103,5 @@ class TransformerSteps:
             x_RD = layer.leave(y_RD, x_RD, layer.cross_attention_norm, None)
             y_RD = layer.feed_forward(layer.enter(x_RD, layer.feed_forward_norm))
             x_RD = layer.leave(y_RD, x_RD, layer.feed_forward_norm, None)
-        logits_RV = F.linear(self._model.decoder_norm(x_RD), self._model.output)
+        logits_RV = self._predictor.logits(self._model.decoder_norm(x_RD), sentence_R)
         return logits_RV[:rows], None if attention_RS is None else attention_RS[:rows]
