@@ -19,7 +19,7 @@ def numbered(count: int | None = None, *, made: list[int] | None = None) -> Iter
     while count is None or number < count:
         if made is not None:
             made.append(number)
-        yield Update([], number, 0, 0, np.zeros(0, int), Position(), 0.0)
+        yield Update([], [], number, 0, 0, np.zeros(0, int), Position(), 0.0)
         number += 1
 
 
