@@ -11,6 +11,7 @@ from typing import Any
 
 import regex
 
+from nmt.confidence import quality_estimate, word_confidences
 from nmt.errors import UserError
 from nmt.search_options import SearchKeywords
 from nmt.translator import Hypothesis, Line, Translation, Translator
@@ -126,7 +127,8 @@ class JsonLinesFormat(Format):
     With ``scores`` also ``score``, and with ``nbest`` above 1 also ``alternatives``: a list of
     objects with ``translation`` and ``score``, the best first. With ``explain`` also
     ``explanation``: how the best came about, a list with an object for each segment that was
-    translated on its own. Blank lines stay blank.
+    translated on its own. With ``confidence`` also ``quality``, from 0 to 1, and ``confidence``:
+    the best translation's words, each with its probability. Blank lines stay blank.
     """
 
     key: str | None = None
@@ -136,6 +138,7 @@ class JsonLinesFormat(Format):
     nbest: int = 1
     scores: bool = False
     explain: bool = False
+    confidence: bool = False
     prefix_key: str | None = None
     """Key of the beginning of the translation, where it is given; objects may be without."""
 
@@ -188,6 +191,7 @@ class JsonLinesFormat(Format):
     def _added_keys(self) -> list[str]:
         details = ["score"] * self.scores + ["alternatives"] * (self.nbest > 1)
         details += ["explanation"] * self.explain
+        details += ["quality", "confidence"] * self.confidence
         return [self.translation_key, *details]
 
     def _details(self, translation: Translation) -> dict[str, Any]:
@@ -202,6 +206,10 @@ class JsonLinesFormat(Format):
         if self.explain:
             explanations = translation.alternatives[0].explanations
             details["explanation"] = [one.to_json() for one in explanations]
+        if self.confidence:
+            best = translation.alternatives[0]
+            details["quality"] = round(quality_estimate(best), 6)
+            details["confidence"] = [[word, round(p, 6)] for word, p in word_confidences(best)]
         return details
 
 

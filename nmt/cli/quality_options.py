@@ -21,6 +21,45 @@ EnsembleOption: TypeAlias = Annotated[
         rich_help_panel=_QUALITY,
     ),
 ]
+RerankOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--rerank",
+        metavar="MODEL",
+        help="Rank the best translations once more, by how well this model, which translates back, "
+        "could say the source from each.",
+        show_default="none",
+        rich_help_panel=_QUALITY,
+    ),
+]
+RerankWeightOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--rerank-weight",
+        min=0,
+        help="Weight of its log-probability per piece; the model's own has 1.",
+        show_default="0.3",
+        rich_help_panel=_QUALITY,
+    ),
+]
+RerankCandidatesOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--rerank-candidates",
+        min=2,
+        help="Translations of each line to rank.",
+        show_default="12",
+        rich_help_panel=_QUALITY,
+    ),
+]
+ConfidenceOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--confidence",
+        help="jsonl: add the probability of each word, and an estimate of the whole's quality.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
 GlossaryOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(

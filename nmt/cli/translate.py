@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nmt.cli.common import run
+from nmt.cli.option_work import (
+    alignment_writer,
+    open_glossary,
+    refuse,
+    refuse_with_tags,
+    refuse_without,
+    translate_tagged_lines,
+)
 from nmt.cli.quality_options import (
     AlignmentsOption,
+    ConfidenceOption,
     EnsembleOption,
     GlossaryOption,
     KeepTagsOption,
     PrefixColumnOption,
     PrefixKeyOption,
+    RerankCandidatesOption,
+    RerankOption,
+    RerankWeightOption,
 )
 from nmt.cli.streams import (
     STANDARD_INPUT,
@@ -34,9 +45,8 @@ if TYPE_CHECKING:
     from nmt.cli.throughput import Display
     from nmt.documents import Document
     from nmt.formats import Format
-    from nmt.glossary import Glossary
     from nmt.search_options import MinimumRisk, Sampling, SearchKeywords
-    from nmt.translator import Translation, Translator
+    from nmt.translator import Translator
 
 _SEARCH = "Search"
 _SAMPLING = "Sampling"
@@ -222,11 +232,15 @@ def translate(
         ),
     ] = None,
     ensemble: EnsembleOption = None,
+    rerank: RerankOption = None,
+    rerank_weight: RerankWeightOption = None,
+    rerank_candidates: RerankCandidatesOption = None,
     glossary: GlossaryOption = None,
     prefix_column: PrefixColumnOption = None,
     prefix_key: PrefixKeyOption = None,
     keep_tags: KeepTagsOption = False,
     alignments: AlignmentsOption = None,
+    confidence: ConfidenceOption = False,
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Where to compute; auto takes the GPU if there is one."),
@@ -268,34 +282,40 @@ def translate(
     chosen_format = line_format or format_of(source)
     chosen: Format | None = None
     if chosen_format not in ("po", "xliff"):
-        _refuse(chosen_format, final=final or None)
+        refuse(chosen_format, final=final or None)
     if chosen_format != "tsv":
-        _refuse(chosen_format, prefix_column=prefix_column)
+        refuse(chosen_format, prefix_column=prefix_column)
     if chosen_format not in ("text", "tsv", "jsonl"):
-        _refuse(chosen_format, alignments=alignments)
+        refuse(chosen_format, alignments=alignments)
     if keep_tags:
         if chosen_format != "text":
-            _refuse(chosen_format, keep_tags=True)
-        _refuse_with_tags(
+            refuse(chosen_format, keep_tags=True)
+        refuse_with_tags(
             alignments=alignments, nbest=nbest if nbest > 1 else None,
             scores=scores or None, explain=explain or None,
         )  # fmt: skip
     if chosen_format != "jsonl":
-        _refuse(chosen_format, prefix_key=prefix_key)
+        refuse(chosen_format, prefix_key=prefix_key, confidence=confidence or None)
     match chosen_format:
         case "text":
-            _refuse("text", column=column, key=key, translation_key=translation_key)
+            refuse("text", column=column, key=key, translation_key=translation_key)
             chosen = formats.TextFormat(nbest, scores, explain)
         case "tsv":
-            _refuse("tsv", key=key, translation_key=translation_key, explain=explain or None)
+            refuse("tsv", key=key, translation_key=translation_key, explain=explain or None)
             chosen = formats.TsvFormat(column or 1, nbest, scores, prefix_column)
         case "jsonl":
-            _refuse("jsonl", column=column)
+            refuse("jsonl", column=column)
             chosen = formats.JsonLinesFormat(
-                key, translation_key or "translation", nbest, scores, explain, prefix_key
+                key,
+                translation_key or "translation",
+                nbest,
+                scores,
+                explain,
+                confidence,
+                prefix_key,
             )
         case _:
-            _refuse(
+            refuse(
                 chosen_format, column=column, key=key, translation_key=translation_key,
                 scores=scores or None, explain=explain or None, nbest=nbest if nbest > 1 else None,
             )  # fmt: skip
@@ -306,13 +326,15 @@ def translate(
         "batch_tokens": batch_tokens,
         "length_penalty": length_penalty,
         "minimum_risk": _minimum_risk(minimum_risk, candidates),
-        "explain": explain or alignments is not None,
-        "glossary": _glossary(glossary),
+        "explain": explain or confidence or alignments is not None,
+        "glossary": open_glossary(glossary),
         "sampling": _sampling(sample, drawn),
     }
     asked = SearchOptions(**options)  # mistakes are told before the model is loaded
-    if backend == "auto" and (prefix_column or prefix_key):
-        backend = "native"  # others cannot begin as they are told
+    if rerank is None:
+        refuse_without("--rerank", rerank_weight=rerank_weight, rerank_candidates=rerank_candidates)
+    if backend == "auto" and (prefix_column or prefix_key or rerank):
+        backend = "native"  # others cannot begin as they are told, nor say what was said
     check_input(source)
     with open_output(target) as stream:
         name = str(source or STANDARD_INPUT)
@@ -325,16 +347,23 @@ def translate(
             [model, *ensemble] if ensemble else model,
             device=device, backend=backend, precision=precision, options=asked,
         )  # fmt: skip
+        if rerank is not None:
+            from nmt.neural.reranking import rerank as reranking
+
+            reverse = load(rerank, device=device, backend="native")
+            translator = reranking(
+                translator, reverse, weight=rerank_weight, candidates=rerank_candidates
+            )
         if document is not None:
             with _display(verbose, source, target) as display:
                 stream.write(_translate_document(translator, document, name, options, display))
             return
         if keep_tags:
             with _display(verbose, source, target) as display:
-                _translate_tagged_lines(translator, source, stream, name, options, display)
+                translate_tagged_lines(translator, source, stream, name, options, display)
             return
         assert chosen is not None
-        with _display(verbose, source, target) as display, _watcher(alignments) as watch:
+        with _display(verbose, source, target) as display, alignment_writer(alignments) as watch:
             answers = formats.answer(translator, read_input(source), name, chosen, options, watch)
             for lines, translations in answers:
                 stream.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
@@ -374,53 +403,6 @@ def _translate_document(
     return result.data
 
 
-def _translate_tagged_lines(
-    translator: Translator,
-    source: Path | None,
-    stream: BinaryIO,
-    name: str,
-    options: SearchKeywords,
-    display: Display,
-) -> None:
-    """Write lines, tags and all; says on standard error which were left as they were."""
-    from nmt.documents.tagged_lines import translate_tagged_lines
-
-    lines = read_input(source)
-    for data, untranslated in translate_tagged_lines(lines, translator, options, display.add):
-        stream.write(data)
-        stream.flush()
-        for one in untranslated:
-            typer.echo(f"{name}:{one.line}: left as it is: {one.reason}", err=True)
-
-
-@contextlib.contextmanager
-def _watcher(alignments: Path | None) -> Iterator[Callable[[str, Translation], object]]:
-    """What writes the word alignment of each line to a file, if one is named."""
-    if alignments is None:
-        yield lambda _source, _translation: None
-        return
-    from nmt.alignments import pharaoh_line
-
-    with open_output(alignments) as stream:
-        yield lambda source, translation: stream.write(
-            f"{pharaoh_line(source, translation)}\n".encode("ascii")
-        )
-
-
-def _refuse_with_tags(**options: object) -> None:
-    """Raise UserError for an option that does not go with lines that keep their tags."""
-    for name, value in options.items():
-        if value is not None:
-            raise UserError(f"--{name} does not go with --keep-tags")
-
-
-def _refuse(line_format: str, **options: object) -> None:
-    """Raise UserError for an option that means nothing in this format."""
-    for name, value in options.items():
-        if value is not None:
-            raise UserError(f"--{name.replace('_', '-')} does not go with --format {line_format}")
-
-
 def _sampling(sample: bool, given: Mapping[str, Any]) -> Sampling | None:
     from nmt.search_options import Sampling
 
@@ -429,12 +411,6 @@ def _sampling(sample: bool, given: Mapping[str, Any]) -> Sampling | None:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UserError(f"{options} without --sample has no effect", mend="add --sample")
     return Sampling(**given) if sample else None
-
-
-def _glossary(path: Path | None) -> Glossary | None:
-    from nmt.glossary import read_glossary
-
-    return None if path is None else read_glossary(path)
 
 
 def _minimum_risk(

@@ -1,0 +1,84 @@
+"""What ``nmt-translate`` does with some of its options."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import typer
+
+from nmt.cli.streams import open_output, read_input
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.cli.throughput import Display
+    from nmt.glossary import Glossary
+    from nmt.search_options import SearchKeywords
+    from nmt.translator import Translation, Translator
+
+
+def translate_tagged_lines(
+    translator: Translator,
+    source: Path | None,
+    stream: BinaryIO,
+    name: str,
+    options: SearchKeywords,
+    display: Display,
+) -> None:
+    """Write lines, tags and all; says on standard error which were left as they were."""
+    from nmt.documents import tagged_lines
+
+    lines = read_input(source)
+    for data, untranslated in tagged_lines.translate_tagged_lines(
+        lines, translator, options, display.add
+    ):
+        stream.write(data)
+        stream.flush()
+        for one in untranslated:
+            typer.echo(f"{name}:{one.line}: left as it is: {one.reason}", err=True)
+
+
+@contextlib.contextmanager
+def alignment_writer(alignments: Path | None) -> Iterator[Callable[[str, Translation], object]]:
+    """What writes the word alignment of each line to a file, if one is named."""
+    if alignments is None:
+        yield lambda _source, _translation: None
+        return
+    from nmt.alignments import pharaoh_line
+
+    with open_output(alignments) as stream:
+        yield lambda source, translation: stream.write(
+            f"{pharaoh_line(source, translation)}\n".encode("ascii")
+        )
+
+
+def refuse_with_tags(**options: object) -> None:
+    """Raise UserError for an option that does not go with lines that keep their tags."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"--{name} does not go with --keep-tags")
+
+
+def refuse_without(missing: str, **options: object) -> None:
+    """Raise UserError for an option that has no effect without another."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(
+                f"--{name.replace('_', '-')} has no effect without {missing}", mend=f"add {missing}"
+            )
+
+
+def refuse(line_format: str, **options: object) -> None:
+    """Raise UserError for an option that means nothing in this format."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"--{name.replace('_', '-')} does not go with --format {line_format}")
+
+
+def open_glossary(path: Path | None) -> Glossary | None:
+    """The glossary in a file, if one is named; raises UserErrors for what is wrong with it."""
+    from nmt.glossary import read_glossary
+
+    return None if path is None else read_glossary(path)
