@@ -6,10 +6,12 @@ other, and leaves in ``FOLDER/SCENARIO/RANK.json`` what came of each, with the w
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ import safetensors.torch
 import torch
 
 from nmt.errors import UserError
+from nmt.neural.kernels.gpu import KERNELS
+from nmt.neural.training.agreement import Agreement, Wishes
 from nmt.neural.training.distribution import Ranks, Together
 from nmt.neural.training.loop import Trainer
 from nmt.neural.training.noticeboard import Noticeboard
+from nmt.neural.training.static_step import StaticStep
 from nmt.neural.training.window import Clocks
 from nmt.ranks import read_place
+from nmt.recipe.neural import TrainingSettings
 from nmt.stopping import Stopped, StopRequest
 from tests.neural.training.small_training import StopAfter, TickingClock, make_trainer, train
 
@@ -95,6 +101,43 @@ def drifted(ranks: Ranks, folder: Path) -> Facts:
     return go(trainer)
 
 
+def static(ranks: Ranks, folder: Path, settings: dict[str, Any]) -> Facts:
+    """Updates on static buffers, as a GPU takes them; results and weights are kept."""
+    from tests.neural.training import test_static_step  # which wants to be skipped without Triton
+
+    chosen = TrainingSettings(**test_static_step.SETTINGS | settings)
+    changes = {**test_static_step.NO_DROPOUT, **test_static_step.DROPOUT}
+    model, optimizer = test_static_step.make_optimizer(torch.float64, chosen, changes, ranks)
+    step = StaticStep(
+        model, optimizer, chosen, test_static_step.SHAPE, 4 // ranks.size,
+        ranks=ranks, references=KERNELS,
+    )  # fmt: skip
+    agreement = Agreement(ranks)
+    results = []
+    for number, update in enumerate(test_static_step.updates(4, 4), 1):
+        numbers = range(ranks.rank, 4, ranks.size)
+        share = replace(
+            update, micro_batches=[update.micro_batches[i] for i in numbers], numbers=numbers
+        )
+        sums, norm = step(share, number)
+        sums, _ = agreement.reach(sums, Wishes(), now=True)
+        results.append(torch.stack((sums.loss, sums.nll, norm)))
+    state = {name: tensor.contiguous() for name, tensor in optimizer.state().items()}
+    state["results"] = torch.stack(results)
+    safetensors.torch.save_file(state, folder / f"{ranks.rank}.safetensors")
+    return {}
+
+
+def static_plain(ranks: Ranks, folder: Path) -> Facts:
+    """Every rank takes the whole step."""
+    return static(ranks, folder, {})
+
+
+def static_sharded(ranks: Ranks, folder: Path) -> Facts:
+    """Each rank takes a part of it."""
+    return static(ranks, folder, {"sharding": "optimizer"})
+
+
 SCENARIOS: dict[str, Callable[[Ranks, Path], Facts]] = {
     "stopped by one": stopped_by_one,
     "continued": continued,
@@ -102,6 +145,8 @@ SCENARIOS: dict[str, Callable[[Ranks, Path], Facts]] = {
     "not finite": not_finite,
     "drifted": drifted,
 }
+if importlib.util.find_spec("triton"):
+    SCENARIOS |= {"static": static_plain, "static, sharded": static_sharded}
 
 
 def main(folder: Path) -> None:

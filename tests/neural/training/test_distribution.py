@@ -16,7 +16,14 @@ from nmt.launch import launch
 from nmt.neural.training.agreement import Agreement, Wishes
 from nmt.neural.training.distribution import Alone
 from nmt.neural.training.gradients import LossSums
-from tests.neural.training.rank_scenarios import EXACT, SCENARIOS, TRAININGS, exact, go
+from tests.neural.training.rank_scenarios import (
+    EXACT,
+    SCENARIOS,
+    TRAININGS,
+    exact,
+    go,
+    static_plain,
+)
 from tests.neural.training.small_training import StopAfter, make_trainer
 
 TOLERANCE = 1e-6
@@ -147,6 +154,20 @@ def test_weights_that_drift_apart_are_refused(folder: Path) -> None:
     assert "the weights of rank 1 are no longer those of rank 0" in one["ended"]
     assert one == two
     assert one["update"] == 5
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", ["static", "static, sharded"])
+def test_the_gpus_step_is_that_of_one_rank(folder: Path, tmp_path: Path, name: str) -> None:
+    """On static buffers, with dropout: losses, norms, weights, moments and average."""
+    pytest.importorskip("triton", reason="needs Triton")
+    static_plain(Alone(), tmp_path)
+    expected = safetensors.torch.load_file(tmp_path / "0.safetensors")
+    for rank in (0, 1):
+        found = safetensors.torch.load_file(folder / name / f"{rank}.safetensors")
+        assert found.keys() == expected.keys()
+        for key, tensor in expected.items():
+            assert_same(found[key], tensor)
 
 
 class Doubled(Alone):

@@ -19,6 +19,7 @@ from nmt.neural.model.fused import why_not
 from nmt.neural.packed import RowBlock, StaticShape, pack_static
 from nmt.neural.training.batches import Position, Update
 from nmt.neural.training.cores import Cores
+from nmt.neural.training.distribution import Ranks
 from nmt.neural.training.gradients import GradientWorkers
 from nmt.neural.training.loss_scale import FIRST, LARGEST, PATIENCE, LossScale
 from nmt.neural.training.optimizer import FlatParameters, Optimizer
@@ -74,7 +75,10 @@ class Trained:
 
 
 def make_optimizer(
-    dtype: torch.dtype, settings: TrainingSettings, changes: dict[str, Any]
+    dtype: torch.dtype,
+    settings: TrainingSettings,
+    changes: dict[str, Any],
+    ranks: Ranks | None = None,
 ) -> tuple[Any, Optimizer]:
     """A model, the same in all types, and the optimiser of its weights."""
     sizes = {**SIZES, **changes}
@@ -82,7 +86,8 @@ def make_optimizer(
     with torch.no_grad():
         for parameter, same in zip(model.parameters(), narrow.parameters(), strict=True):
             parameter.copy_(same)
-    return model, Optimizer(FlatParameters(model), settings)
+    parts = ranks.size if ranks and settings.sharding == "optimizer" else 1
+    return model, Optimizer(FlatParameters(model, parts), settings, ranks=ranks)
 
 
 def train_statically(
