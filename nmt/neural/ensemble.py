@@ -66,6 +66,7 @@ def join(members: Mapping[str, NeuralTranslator]) -> NeuralTranslator:
         source_language=first.source_language,
         target_language=first.target_language,
         workers=first.workers,
+        shortlist=first.shortlist,
         max_source_pieces=min(member.max_segment_pieces + 1 for member in members.values()),
     )
 
