@@ -23,18 +23,17 @@ def word_confidences(hypothesis: Hypothesis) -> list[tuple[str, float]]:
 
 
 def quality_estimate(hypothesis: Hypothesis) -> float:
-    """How good the translation is likely to be, from 0 to 1: the mean probability of its pieces.
+    """How good the translation is likely to be, from 0 to 1: the mean probability of its words.
 
-    The mean is the geometric one, over pieces and ends: ``exp(log_probability / num_pieces)``, so
-    that long sentences are not worse than short ones. It ranks the translations of one model, best
-    first; it is not the share of anything, and not to be compared between models. What it is worth
-    is measured in docs/translating.md. An empty translation of nothing is right: 1.
+    It ranks the translations of one model, best first; it is not the share of anything, and not to
+    be compared between models. Of what one decoding tells, it was the best single predictor of
+    sentence chrF on Multi30k's validation set, and a regression on 14 was little better
+    (docs/translating.md). For a translation without words it is 1.
 
     Raises as `word_confidences` does.
     """
-    told = _told(hypothesis)
-    log_p = sum(sum(one["log_probability"]) + one["end_log_probability"] for one in told)
-    return math.exp(log_p / hypothesis.num_pieces) if hypothesis.num_pieces else 1.0
+    probabilities = [probability for _, probability in word_confidences(hypothesis)]
+    return sum(probabilities) / len(probabilities) if probabilities else 1.0
 
 
 def _told(hypothesis: Hypothesis) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ RerankWeightOption: TypeAlias = Annotated[
         "--rerank-weight",
         min=0,
         help="Weight of its log-probability per piece; the model's own has 1.",
-        show_default="0.3",
+        show_default="0.5",
         rich_help_panel=_QUALITY,
     ),
 ]

@@ -21,7 +21,7 @@ from nmt.neural.system import NeuralTranslator
 from nmt.search_options import SearchOptions
 from nmt.translator import Hypothesis, Translator
 
-DEFAULT_WEIGHT: Final = 0.3
+DEFAULT_WEIGHT: Final = 0.5
 """Weight of the reverse score: the best on Multi30k's validation set (docs/translating.md)."""
 DEFAULT_CANDIDATES: Final = 12
 """Translations that are put into a new order."""

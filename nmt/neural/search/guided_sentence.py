@@ -44,7 +44,11 @@ class Conditions:
         conditions = cls(
             spelling.begins_with(guide.prefix) if guide.prefix else None,
             tuple(spelling.contains_any(variants) for variants in guide.must),
-            tuple(spelling.contains_any(variants) for variants in guide.must_not),
+            (
+                *(spelling.contains_any(variants) for variants in guide.must_not),
+                # Else the text that comes of the bytes would not be what they say.
+                *((spelling.broken_text,) if guide else ()),
+            ),
             name,
         )
         wanted = list(zip(map("|".join, guide.must), conditions.must, strict=True))

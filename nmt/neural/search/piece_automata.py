@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nmt.neural.search.text_automata import ByteAutomaton, begins_with, contains_any
+from nmt.neural.search.text_automata import (
+    ByteAutomaton,
+    begins_with,
+    broken_text,
+    contains_any,
+)
 from nmt.tokenization.protocol import NUM_CONTROL_IDS
 
 UNREACHABLE: Final = np.iinfo(np.int32).max
@@ -82,6 +87,11 @@ class Spelling:
     def _contains_any(self, variants: tuple[str, ...]) -> PieceAutomaton:
         """`contains_any`, lifted; remembered."""
         return self.lift(contains_any(variants))
+
+    @cached_property
+    def broken_text(self) -> PieceAutomaton:
+        """`broken_text`, lifted."""
+        return self.lift(broken_text())
 
     def begins_with(self, prefix: str) -> PieceAutomaton:
         """`begins_with`, lifted."""

@@ -122,22 +122,55 @@ def contains_any(variants: Sequence[str]) -> ByteAutomaton:
 def begins_with(prefix: str) -> ByteAutomaton:
     """Holds for texts that begin with the prefix, spaces before it aside.
 
+    After a space at its end something else must follow: at the end of a text it would be lost.
     Whether the text can still begin so, ``holds_S`` and ``final_S`` of its state tell: the state of
     those that cannot is final and does not hold.
     """
     text = prefix.encode("utf-8")
-    dead = len(text) + 1
+    read_all, done, dead = len(text), len(text) + 1, len(text) + 2
 
     def read(state: int, byte: int) -> int:
-        if state >= len(text):
+        if state >= done:
             return state
-        if byte == text[state]:
-            return state + 1
-        return 0 if state == 0 and byte in _SPACES else dead
+        if state == read_all:  # which ends in a space
+            return read_all if byte in _SPACES else done
+        if state == 0 and byte in _SPACES:
+            return 0
+        if byte != text[state]:
+            return dead
+        return done if state + 1 == read_all and byte != _SPACE else state + 1
 
     states, next_SB = _build(0, read, (text,))
     number = np.array(states)
-    return ByteAutomaton(next_SB, number == len(text), number >= len(text))
+    return ByteAutomaton(next_SB, number == done, number >= done)
+
+
+_SECOND_BYTES: Final = {
+    0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F),
+}  # fmt: skip
+"""Where the byte after the first is not from 0x80 to 0xBF (RFC 3629, section 4)."""
+
+
+def broken_text() -> ByteAutomaton:
+    """Holds for what is not UTF-8, or ends within a character: its text would not be its bytes."""
+    broken = (-1, 0, 0)
+
+    def read(state: tuple[int, int, int], byte: int) -> tuple[int, int, int]:
+        left, lowest, highest = state
+        if left < 0:
+            return state
+        if left:
+            return (left - 1, 0x80, 0xBF) if lowest <= byte <= highest else broken
+        if byte < 0x80:
+            return (0, 0x80, 0xBF)
+        left = 1 if 0xC2 <= byte <= 0xDF else 2 if 0xE0 <= byte <= 0xEF else 3
+        if not 0xC2 <= byte <= 0xF4:
+            return broken
+        return (left, *_SECOND_BYTES.get(byte, (0x80, 0xBF)))
+
+    states, next_SB = _build((0, 0x80, 0xBF), read, (bytes(range(256)),))
+    left = np.array([state[0] for state in states])
+    return ByteAutomaton(next_SB, left != 0, left < 0)
 
 
 _State = TypeVar("_State")

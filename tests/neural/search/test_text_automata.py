@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.neural.search.piece_automata import UNREACHABLE, Spelling
-from nmt.neural.search.text_automata import ByteAutomaton, begins_with, contains_any
+from nmt.neural.search.text_automata import (
+    ByteAutomaton,
+    begins_with,
+    broken_text,
+    contains_any,
+)
 from nmt.tokenization import normalize_text
 from nmt.word_boundaries import WORD_CHARACTERS, whole_words
 
@@ -72,6 +77,30 @@ def test_a_text_begins_with_a_prefix(prefix: str, text: str) -> None:
         assert automaton.holds_S[state] == expected
         if not prefix.startswith(candidate.lstrip(" ")):
             assert automaton.final_S[state]
+
+
+@given(st.lists(st.sampled_from([b"a", *(c.encode() for c in "ä\u0800\ud7ff\ue000😀\U0010ffff")])
+                | st.binary(min_size=1, max_size=2), max_size=4).map(b"".join))  # fmt: skip
+def test_what_is_not_utf8_is_broken(data: bytes) -> None:
+    """Python's decoder decides."""
+    automaton = broken_text()
+    state = 0
+    for byte in data:
+        state = int(automaton.next_SB[state, byte])
+    try:
+        data.decode("utf-8")
+        right = True
+    except UnicodeDecodeError:
+        right = False
+    assert automaton.holds_S[state] == (not right)
+
+
+@given(TEXTS.map(normalize_text).filter(bool), TEXTS.map(normalize_text))
+def test_after_a_space_something_follows(prefix: str, text: str) -> None:
+    automaton = begins_with(f"{prefix} ")
+    for candidate in (text, f"{prefix}{text}", f"{prefix} {text}", f"{prefix} "):
+        state = read(automaton, f" {candidate}")
+        assert automaton.holds_S[state] == normalize_text(candidate).startswith(f"{prefix} ")
 
 
 PIECES = [b"", b"", b"", b"", b" a", b" b", b"a", b"b", b"c", b" ", b" ab", b"ba", b".", b"\xc3",
