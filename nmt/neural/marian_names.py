@@ -20,6 +20,9 @@ from nmt.neural.model.architecture import BIAS_COLUMNS, Architecture
 from nmt.neural.model.layers import sinusoids
 
 SHARED: Final = "model.shared.weight"
+ENCODER_TABLE: Final = "model.encoder.embed_tokens.weight"
+DECODER_TABLE: Final = "model.decoder.embed_tokens.weight"
+HEAD: Final = "lm_head.weight"
 BIAS: Final = "final_logits_bias"
 _OUTPUT: Final = "output"
 """Our output matrix; a table that is tied to it has no other name."""
@@ -140,21 +143,20 @@ def from_theirs(tensors: Mapping[str, Tensor], architecture: Architecture) -> di
 
 def _tables(architecture: Architecture) -> dict[str, str]:
     """Their tables of embeddings that are parameters of their own, and ours."""
-    encoder, decoder = "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"
     source, target = "source_embedding.table.weight", "target_embedding.table.weight"
     match architecture.tied_embeddings:
         case "all":
             return {SHARED: _OUTPUT}
         case "decoder":
-            return {encoder: source, decoder: _OUTPUT}
+            return {ENCODER_TABLE: source, DECODER_TABLE: _OUTPUT}
         case "none":
-            return {encoder: source, decoder: target, "lm_head.weight": _OUTPUT}
+            return {ENCODER_TABLE: source, DECODER_TABLE: target, HEAD: _OUTPUT}
 
 
 def _aliases(name: str) -> tuple[str, ...]:
     """Other names of a tied table."""
     if name == SHARED:
-        return ("model.encoder.embed_tokens.weight", "lm_head.weight")
-    if name == "model.decoder.embed_tokens.weight":
-        return ("lm_head.weight",)
+        return (ENCODER_TABLE, DECODER_TABLE, HEAD)
+    if name == DECODER_TABLE:
+        return (HEAD,)
     return ()
