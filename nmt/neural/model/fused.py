@@ -33,6 +33,8 @@ def why_not(architecture: Architecture) -> str | None:
         return "an output bias takes further columns after the last norm"
     if architecture.decoder == "ssru":
         return "an SSRU goes from position to position"
+    if architecture.output_bias:
+        return "an output bias widens the last norm"
     return None
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nmt.neural.kernels.counter import DeviceKeys
 from nmt.neural.kernels.dropout import DropoutKeys, dropout
 from nmt.neural.kernels.embedding import RowGroups, embed
+from nmt.neural.kernels.linear_relu import linear_relu
 from nmt.neural.model.architecture import BIAS_COLUMNS, Architecture
 
 
@@ -69,7 +70,10 @@ class FeedForward(nn.Module):
 
     def forward(self, x_ND: Tensor, keys: DropoutKeys | DeviceKeys | None = None) -> Tensor:
         """Map each position by itself: [..., D] to [..., D]."""
-        h_NF: Tensor = self.inner(x_ND)
+        if self.activation == "relu" and isinstance(keys, DeviceKeys):
+            h_NF = linear_relu(x_ND, self.inner.weight, self.inner.bias)
+            return self._close(h_NF, keys)
+        h_NF = self.inner(x_ND)
         if self.activation == "relu":
             h_NF = F.relu(h_NF, inplace=True)
         elif self.activation == "gelu":
@@ -79,6 +83,9 @@ class FeedForward(nn.Module):
         else:
             gate_NF, value_NF = h_NF.chunk(2, dim=-1)
             h_NF = F.silu(gate_NF) * value_NF
+        return self._close(h_NF, keys)
+
+    def _close(self, h_NF: Tensor, keys: DropoutKeys | DeviceKeys | None) -> Tensor:
         outer: Tensor = self.outer(dropout(h_NF, self.dropout, keys))
         return outer
 

@@ -137,13 +137,20 @@ class BatchStream:
         self._block_pairs = block_pairs or usual
         self._rank = rank
         self._num_ranks = num_ranks
-        self._static = None
+        self._static: StaticShape | None = None
         if shape.micro_pairs is not None:
             assert vocabulary_sizes is not None
             self._static = StaticShape(
                 shape.micro_source_positions, shape.micro_target_positions, shape.micro_pairs,
                 vocabulary_sizes,
             )  # fmt: skip
+
+    @property
+    def static(self) -> tuple[StaticShape, int] | None:
+        """The shape of all micro-batches, if they are of one, and how many this rank gets."""
+        if self._static is None:
+            return None
+        return self._static, self._shape.micro_batches // self._num_ranks
 
     def updates(self, position: Position) -> Iterator[Update]:
         """Updates from ``position`` on; each tells the position after it.

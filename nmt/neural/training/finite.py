@@ -14,13 +14,9 @@ from nmt.errors import UserError
 from nmt.files import replacing_file
 from nmt.neural.training.batches import Update
 from nmt.neural.training.checkpoint import Counters
-
-LARGEST_LOSS_SCALE = 2.0**13
-"""Where float16 begins."""
-SMALLEST_LOSS_SCALE = 2.0**-10
-"""Below this the loss itself is not finite, whatever its scale."""
-UPDATES_AT_SCALE = 2000
-"""Updates without overflow after which a larger scale is tried (Micikevicius et al. 2018)."""
+from nmt.neural.training.loss_scale import LARGEST as LARGEST_LOSS_SCALE
+from nmt.neural.training.loss_scale import PATIENCE as UPDATES_AT_SCALE
+from nmt.neural.training.loss_scale import SMALLEST as SMALLEST_LOSS_SCALE
 
 ShowPairs = Callable[[np.ndarray], list[tuple[str, str]]]
 """Source and target text of sentence pairs by their numbers."""
@@ -29,17 +25,26 @@ ShowPairs = Callable[[np.ndarray], list[tuple[str, str]]]
 class FiniteCheck:
     """Keeps updates until it is known that they were finite."""
 
-    def __init__(self, folder: Path, show_pairs: ShowPairs, *, scales_loss: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        show_pairs: ShowPairs,
+        *,
+        scales_loss: bool,
+        note_scale: Callable[[Counters], None] | None = None,
+    ) -> None:
         """Set up a check.
 
         Args:
             folder: where the pairs of an update that was not finite are written.
             show_pairs: gives their text.
-            scales_loss: whether to answer an overflow by a smaller loss scale, as float16 needs.
+            scales_loss: whether an overflow is answered by a smaller loss scale, as float16 needs.
+            note_scale: asks a device that adapts the scale by itself.
         """
         self._folder = folder
         self._show_pairs = show_pairs
         self._scales_loss = scales_loss
+        self._note_scale = note_scale
         self._unchecked: list[tuple[int, Update, Tensor, Tensor]] = []
 
     def add(self, number: int, update: Update, loss: Tensor, norm: Tensor) -> None:
@@ -50,8 +55,8 @@ class FiniteCheck:
         """Look at what was added since the last time; waits for the device.
 
         With loss scaling this must be called after every update, which the optimiser skipped if its
-        gradient overflowed. Raises UserError for the first update that was not finite, with its
-        sentence pairs saved.
+        gradient overflowed, unless the device adapts the scale. Raises UserError for the first
+        update that was not finite, with its sentence pairs saved.
         """
         unchecked, self._unchecked = self._unchecked, []
         if not unchecked:
@@ -59,11 +64,18 @@ class FiniteCheck:
         losses = torch.stack([loss for _, _, loss, _ in unchecked])
         norms = torch.stack([norm for _, _, _, norm in unchecked])
         finite = (losses.isfinite() & norms.isfinite()).tolist()
-        if self._scales_loss and _rescale(counters, all(finite)):
+        if self._scales_loss and self._rescaled(counters, all(finite)):
             return
         if not all(finite):
             number, update, _, _ = unchecked[finite.index(False)]
             raise self._explain(number, update)
+
+    def _rescaled(self, counters: Counters, finite: bool) -> bool:
+        """Bring the counters' loss scale up to date; False if it cannot be what is wrong."""
+        if self._note_scale is None:
+            return _rescale(counters, finite)
+        self._note_scale(counters)
+        return finite or counters.loss_scale >= SMALLEST_LOSS_SCALE
 
     def _explain(self, number: int, update: Update) -> UserError:
         path = self._folder / f"not-finite-{number}.jsonl"

@@ -21,11 +21,12 @@ from nmt.neural.training.batches import BatchStream, Update
 from nmt.neural.training.checkpoint import Best, Checkpoints, Counters
 from nmt.neural.training.cores import Cores
 from nmt.neural.training.distribution import Alone, Ranks
-from nmt.neural.training.finite import LARGEST_LOSS_SCALE, FiniteCheck, ShowPairs
-from nmt.neural.training.gradients import GradientWorkers, LossSums, perplexity
+from nmt.neural.training.finite import FiniteCheck, ShowPairs
+from nmt.neural.training.gradients import LossSums, perplexity
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
 from nmt.neural.training.prefetch import prefetch
 from nmt.neural.training.progress import Reporter, ValidationRecord, share_done
+from nmt.neural.training.steps import make_steps
 from nmt.neural.training.validation import Validator
 from nmt.neural.training.window import Clocks, Window
 from nmt.recipe.neural import TrainingSettings
@@ -87,10 +88,10 @@ class Trainer:
         )
         self._cores = Cores(workers)
         self.optimizer = Optimizer(self.flat, settings, self._cores, self._ranks)
-        self.workers = GradientWorkers(model, self.flat, settings, self._cores)
         self.counters = Counters()
-        if settings.precision == "float16":
-            self.counters.loss_scale = LARGEST_LOSS_SCALE
+        self.steps = make_steps(
+            model, self.optimizer, settings, self._cores, self._ranks, self.counters, stream.static
+        )
         self._translator = translator
         self.flat.attach(translator.model, self.optimizer.evaluated, None)
         self._stream = stream
@@ -99,8 +100,13 @@ class Trainer:
         self._window = Window(self._clocks)
         self._save_seconds = save_seconds
         scales_loss = settings.precision == "float16"
-        self._finite = FiniteCheck(folder, show_pairs, scales_loss=scales_loss)
-        self._checks_each_update = scales_loss or self.flat.values.device.type == "cpu"
+        by_itself = self.steps.adapts_by_itself
+        self._finite = FiniteCheck(
+            folder, show_pairs, scales_loss=scales_loss,
+            note_scale=self.steps.note_scale if by_itself else None,
+        )  # fmt: skip
+        on_host = self.flat.values.device.type == "cpu"
+        self._checks_each_update = on_host or (scales_loss and not by_itself)
 
     def restore(self, refuse: Callable[[dict[str, Any], Counters], None]) -> bool:
         """Go back to the last checkpoint, if there is one; whether there was.
@@ -115,20 +121,18 @@ class Trainer:
         refuse(inputs, counters)
         self.optimizer.restore(tensors)
         self.counters = counters
+        self.steps.go_on(counters)
         return True
 
     def check_fit(self, pairs: np.ndarray) -> None:
-        """Compute the gradient of an update of these pairs, and forget it.
+        """Compute an update of these pairs, and forget it.
 
-        Raises UserError if there is not enough memory. For a GPU, where memory depends on how
+        Raises UserError if there is not enough memory. For a GPU, where memory may depend on how
         long the longest sentence is; on a processor every update takes about the same, and the
         first one tells.
         """
         with _explaining_memory(self.settings):
-            self.workers.accumulate(self._stream.update_of(pairs), 0)
-            if self.flat.values.is_cuda:
-                torch.cuda.synchronize()
-        self.flat.gradients.zero_()
+            self.steps.rehearse(self._stream.update_of(pairs))
 
     def train(self, reporter: Reporter, stop: StopRequest) -> str:
         """Train until a limit; returns which. The last state is saved.
@@ -142,6 +146,8 @@ class Trainer:
         stops = False
         self._time_is_over = self._is_over(counters.seconds)
         self._window = Window(self._clocks)
+        if self.flat.values.is_cuda:
+            reporter.say(self.steps.in_words())
         with (
             contextlib.closing(prefetch(self._stream.updates(counters.position))) as updates,
             stop.deferring(),
@@ -200,8 +206,7 @@ class Trainer:
         counters = self.counters
         number = counters.update + 1
         with _explaining_memory(self.settings):
-            sums = self.workers.accumulate(update, number, counters.loss_scale)
-            norm = self.optimizer.step(number, update.num_target_pieces, counters.loss_scale)
+            sums, norm = self.steps(update, number)
         counters.update = number
         counters.position = update.after
         counters.epochs = update.epochs
@@ -236,6 +241,7 @@ class Trainer:
     def save(self) -> None:
         """Write the last checkpoint, which any number of ranks can continue."""
         tensors = self.optimizer.state()
+        self.steps.note_scale(self.counters)
         if self.leads:
             self.checkpoints.save(self.counters, tensors, self.inputs)
 

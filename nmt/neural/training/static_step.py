@@ -14,7 +14,8 @@ Without a GPU the same code runs step by step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import torch
@@ -80,7 +81,8 @@ class StaticStep:
         self._optimizer = optimizer
         self._ranks = ranks or Alone()
         self._references = references
-        self._captures = device.type == "cuda" if captures is None else captures
+        self.captures = device.type == "cuda" if captures is None else captures
+        """Whether graphs are captured."""
         self._phases: list[Callable[[], None]] | None = None
         half = getattr(torch, settings.precision)
         self._copies = None if half == torch.float32 else flat.values.to(half)
@@ -106,12 +108,19 @@ class StaticStep:
         not finite, no weight has changed.
         """
         self.fill(update, number)
-        if self._phases is None:
-            self._phases = self._prepared()
-        for phase in self._phases:
+        for phase in self._prepared():
             phase()
         loss, nll, norm = self.results.clone().unbind()
         return LossSums(loss, nll), norm
+
+    def prepare(self, update: Update) -> None:
+        """Compile and capture, by an update that changes no weight; waits for the device."""
+        self.fill(update, 1)
+        if self.captures:
+            self._prepared()
+            torch.cuda.synchronize()
+        else:
+            self._rehearse()
 
     def fill(self, update: Update, number: int) -> None:
         """Send the inputs of an update."""
@@ -224,16 +233,19 @@ class StaticStep:
 
     def _prepared(self) -> list[Callable[[], None]]:
         """What to call for an update: the phases that follow each other at once are one graph."""
+        if self._phases is not None:
+            return self._phases
         calls: list[Callable[[], None]] = []
         together: list[Callable[[], None]] = []
-        if self._captures:
+        if self.captures:
             self._rehearse()
         for phase, talk in self._talk():
             together.append(phase)
             if talk is not None:
                 calls += [self._as_one(together), talk]
                 together = []
-        return [*calls, self._as_one(together)]
+        self._phases = [*calls, self._as_one(together)]
+        return self._phases
 
     def _rehearse(self) -> None:
         """Go through an update that changes nothing, on a stream of its own as captures want it."""
@@ -241,13 +253,10 @@ class StaticStep:
         scale = self.loss_scale.read()
         # Divided by no pieces, the norm is infinite.
         self.inputs.numbers.num_target_pieces.zero_()
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(REHEARSALS):
+        with _on_a_stream_of_its_own(self.inputs.words.device):
+            for _ in range(REHEARSALS if self.captures else 1):
                 for phase in (self.accumulate, self.measure, self.apply, self.follow):
                     phase()
-        torch.cuda.current_stream().wait_stream(stream)
         self.inputs.numbers.num_target_pieces.copy_(kept)
         self.loss_scale.load(*scale)
 
@@ -256,10 +265,23 @@ class StaticStep:
             for phase in phases:
                 phase()
 
-        if not self._captures:
+        if not self.captures:
             return run
         graph = torch.cuda.CUDAGraph()
         # Other threads (of NCCL) may ask the device for something meanwhile.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             run()
         return graph.replay
+
+
+@contextlib.contextmanager
+def _on_a_stream_of_its_own(device: torch.device) -> Iterator[None]:
+    """Compute beside the current stream, which goes on after it."""
+    if device.type != "cuda":
+        yield
+        return
+    stream, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):
+        yield
+    current.wait_stream(stream)

@@ -105,18 +105,25 @@ def make_trainer(
     dropout: float = 0.1,
     dtype: torch.dtype = torch.float32,
     recurrent: bool = False,
+    static: bool = False,
+    wide: bool = False,
     room: int = 64,
     ranks: Ranks | None = None,
     **settings: Any,
 ) -> Trainer:
     """A trainer on random pairs; what comes of pair number ``spoilt`` is not a number.
 
-    ``room`` is for positions of an update, of which a pair takes 2 to 10 on each side.
+    ``room`` is for positions of an update, of which a pair takes 2 to 10 on each side. With
+    ``static`` updates go through the GPU's kernels on buffers of one shape; the model then is twice
+    as wide, as it is with ``wide``.
     """
     ranks = ranks or Alone()
     torch.manual_seed(1)
+    width, heads = (32, 1) if static or wide else (16, 2)
+    shape = BatchShape(room, room, micro_batches, micro_pairs=room // 2 if static else None)
     shared: dict[str, Any] = {
-        "encoder_layers": 1, "decoder_layers": 1, "width": 16, "heads": 2, "dropout": dropout,
+        "encoder_layers": 1, "decoder_layers": 1, "width": width, "heads": heads,
+        "dropout": dropout,
         "max_positions": 64, "tied_embeddings": "decoder", "source_vocabulary_size": VOCABULARY,
         "target_vocabulary_size": VOCABULARY,
     }  # fmt: skip
@@ -136,8 +143,8 @@ def make_trainer(
         rows[spoilt] = np.array([VOCABULARY - 1])
     stream = BatchStream(
         lambda pairs, _: ([rows[i] for i in pairs], [rows[i] for i in pairs]),
-        np.zeros(NUM_PAIRS, int), (1.0,), BatchShape(room, room, micro_batches), seed=1,
-        rank=ranks.rank, num_ranks=ranks.size,
+        np.zeros(NUM_PAIRS, int), (1.0,), shape, seed=1, rank=ranks.rank, num_ranks=ranks.size,
+        vocabulary_sizes=(VOCABULARY, VOCABULARY),
     )  # fmt: skip
     translator: Any = SimpleNamespace(model=copy.deepcopy(model).requires_grad_(False))
     validator: Any = ScriptedValidator(losses, bleus)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from nmt.errors import UserError
 from nmt.neural.training.checkpoint import Counters
 from nmt.neural.training.loop import Trainer
+from nmt.neural.training.steps import UsualSteps
 from nmt.neural.training.window import Clocks
 from nmt.stopping import Stopped
 from tests.neural.training.small_training import (
@@ -329,7 +330,8 @@ def test_a_lack_of_memory_says_what_to_set(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(trainer.workers, "accumulate", fail)
+    assert isinstance(trainer.steps, UsualSteps)
+    monkeypatch.setattr(trainer.steps.workers, "accumulate", fail)
     for act in (lambda: train(trainer), lambda: trainer.check_fit(np.arange(3))):
         with pytest.raises(UserError, match="64 tokens does not fit in memory") as raised:
             act()
@@ -343,7 +345,8 @@ def test_other_errors_are_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: object) -> None:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(trainer.workers, "accumulate", fail)
+    assert isinstance(trainer.steps, UsualSteps)
+    monkeypatch.setattr(trainer.steps.workers, "accumulate", fail)
     with pytest.raises(RuntimeError, match="shapes differ"):
         train(trainer)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nmt.neural.kernels import gpu
 from nmt.neural.kernels.gpu import KERNELS, Kernel
-from nmt.neural.model.architecture import Architecture
+from nmt.neural.model.architecture import Architecture, base, big
 from nmt.neural.model.fused import why_not
 from nmt.neural.packed import RowBlock, StaticShape, pack_static
 from nmt.neural.training.batches import Position, Update
@@ -24,8 +26,10 @@ from nmt.neural.training.gradients import GradientWorkers
 from nmt.neural.training.loss_scale import FIRST, LARGEST, PATIENCE, LossScale
 from nmt.neural.training.optimizer import FlatParameters, Optimizer
 from nmt.neural.training.static_step import StaticStep
+from nmt.neural.training.steps import why_not_static
 from nmt.recipe.neural import TrainingSettings
-from tests.neural.models import SMALL, make_model, random_rows
+from tests.neural.models import SMALL, SMALL_RECURRENT, make_model, random_rows
+from tests.neural.training.small_training import differing, make_trainer, state, train
 
 pytest.importorskip("triton", reason="needs Triton")
 
@@ -315,3 +319,61 @@ def test_what_cannot_be_replayed_is_said() -> None:
         reason = why_not(Architecture(**SMALL.to_json() | changes))
         assert reason is not None
         assert word in reason
+
+
+# --- in the training loop
+
+
+def test_a_training_that_was_killed_goes_on_exactly(tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = make_trainer(tmp_path / "whole", static=True, micro_batches=1, max_updates=2)
+    train(whole)
+    part = make_trainer(tmp_path / "parts", static=True, micro_batches=1, max_updates=1)
+    train(part)
+    rest = make_trainer(tmp_path / "parts", static=True, micro_batches=1, max_updates=2)
+    train(rest)
+    assert not list(differing(state(whole), state(rest)))
+
+
+def test_what_a_gpu_trained_goes_on_anywhere(tmp_path: Path) -> None:
+    first = make_trainer(tmp_path, static=True, micro_batches=1, max_updates=1)
+    train(first)
+    second = make_trainer(tmp_path, micro_batches=1, max_updates=2, wide=True)
+    second.restore(lambda inputs, counters: None)
+    assert not list(differing(state(first), state(second)))
+    train(second)
+    assert second.counters.update == 2
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of an infinite norm
+def test_a_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StaticStep, "_micro_batch_loss", _sum_of_squares)
+        trainer = make_trainer(
+            tmp_path, static=True, micro_batches=1, precision="float16", max_updates=1
+        )
+    before = state(trainer)
+    trainer.check_fit(np.arange(5))
+    assert not list(differing(before, state(trainer)))
+    scale = trainer.counters.loss_scale
+    trainer.steps.note_scale(trainer.counters)
+    assert trainer.counters.loss_scale == scale == FIRST
+
+
+def _sum_of_squares(step: StaticStep, batch: Any, words: Tensor) -> tuple[Tensor, Tensor]:
+    loss = sum((p.float().square().sum() for p in step._parameters), torch.zeros(()))
+    return loss, loss.detach()
+
+
+def test_why_not_is_said() -> None:
+    cuda = torch.device("cuda")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu, "usable", lambda index: True)
+        assert why_not_static(base(), cuda) is None
+        assert why_not_static(big(), cuda) is None
+        assert "not 10" in str(why_not_static(replace(base(), width=80), cuda))
+        assert "recurrent" in str(why_not_static(SMALL_RECURRENT, cuda))
+        patch.setattr(gpu, "usable", lambda index: False)
+        assert "Ampere" in str(why_not_static(base(), cuda))
+    assert why_not_static(base(), torch.device("cpu")) == "it is for a GPU"
