@@ -49,17 +49,17 @@ def load(
     chosen = choose_backend(folder, backend, device=device, precision=precision, options=options)
     if chosen != "native":
         return load_with(folder, chosen, device=device, precision=precision)
-    if precision not in (None, "float32"):
+    if precision not in (None, "float32") and folder.kind not in ("transformer", "recurrent"):
         raise UserError(
-            f"the native backend does not compute in {precision}",
+            f"systems of kind {folder.kind} do not compute in {precision}",
             where=str(folder.path),
-            mend="leave --precision out, or choose another --backend",
+            mend="leave --precision out",
         )
     match folder.kind:
         case "transformer" | "recurrent":
             from nmt.neural.system import load_neural
 
-            return load_neural(folder, device)
+            return load_neural(folder, device, precision=precision)
         case "ensemble":
             from nmt.neural.ensemble import load_ensemble
 

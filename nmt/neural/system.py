@@ -23,6 +23,7 @@ from nmt.neural.device import choose_device, prepare
 from nmt.neural.explanation.attention import AttentionExplanation, explain
 from nmt.neural.marian_names import BIAS, from_theirs
 from nmt.neural.model.ensemble import SearchedModel
+from nmt.neural.model.rounding import use_int8
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
 from nmt.neural.search.beam import beam_search
@@ -273,10 +274,19 @@ def _in_words(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else " x ".join(map(str, shape)) or "a number"
 
 
-def load_neural(folder: ModelFolder, device_name: str) -> NeuralTranslator:
+def load_neural(
+    folder: ModelFolder, device_name: str, *, precision: str | None = None
+) -> NeuralTranslator:
     """Open a model folder of a neural system.
 
-    Raises UserError if the device is not there, or if something in the folder is damaged.
+    Args:
+        folder: the folder.
+        device_name: where to compute.
+        precision: ``int8`` rounds weights and what they are multiplied with (CPU); None or
+            ``float32`` does not.
+
+    Raises UserError if the device is not there, if something in the folder is damaged, or if the
+    device cannot compute in this precision.
     """
     where = str(folder.path)
     architecture = read_architecture(folder.kind, folder.settings.get("architecture"), where=where)
@@ -299,6 +309,14 @@ def load_neural(folder: ModelFolder, device_name: str) -> NeuralTranslator:
     workers = prepare(device)
     model = make_model(architecture)
     load_weights(model, folder.file(WEIGHTS))
+    if precision not in (None, "float32"):
+        if precision != "int8" or device.type != "cpu":
+            raise UserError(
+                f"the native backend does not compute in {precision} on {device.type}",
+                where=where,
+                mend="leave --precision out, or choose another --backend",
+            )
+        use_int8(model)
     return NeuralTranslator(
         model.to(device),
         tokenizers,

@@ -20,7 +20,7 @@ Precision = Literal["float32", "bfloat16", "float16", "int16", "int8"]
 
 FASTEST_FIRST: Final[dict[tuple[str, str], tuple[Backend, ...]]] = {
     ("cpu", "float32"): ("native", "ctranslate2", "onnx"),
-    ("cpu", "int8"): ("ctranslate2", "onnx"),
+    ("cpu", "int8"): ("native", "ctranslate2", "onnx"),
 }
 """Backends by device and precision, as scripts/bench_backends.py measured them."""
 
@@ -72,7 +72,12 @@ def choose_backend(
 
 def _needs_native(options: SearchOptions) -> bool:
     """Whether a search is asked for that only ours can do."""
-    return options.sampling is not None or options.explain or bool(options.glossary)
+    return (
+        options.sampling is not None
+        or options.explain
+        or bool(options.glossary)
+        or bool(options.shortlist)
+    )
 
 
 def load_with(

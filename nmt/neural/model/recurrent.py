@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.neural.kernels.dropout import DropoutKeys, dropout
+from nmt.neural.kernels.int8_linear import Int8Linear
 from nmt.neural.kernels.packed_lstm import Visits, lstm_cell, packed_lstm
 from nmt.neural.model.attention import CrossAttention
 from nmt.neural.model.layers import make_linear, make_table
@@ -109,6 +110,8 @@ class Recurrent(nn.Module):
             if architecture.tied_embeddings == "none"
             else self.target_table.weight
         )
+        self.rounded_output: Int8Linear | None = None
+        """The output weights as `use_int8` rounds them, where it did."""
 
     @property
     def decoder_lstms(self) -> list[LSTM]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
+from nmt.neural.kernels.int8_linear import Int8Linear
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.attention import CrossAttention, SelfAttention
 from nmt.neural.model.layers import Embedding, FeedForward, WithOne, make_norm, make_table
@@ -152,6 +153,8 @@ class Transformer(nn.Module):
             if tied == "none"
             else target_table.weight
         )
+        self.rounded_output: Int8Linear | None = None
+        """The output weights as `use_int8` rounds them, where it did."""
 
     def encode(self, source: Packed, keys: DropoutKeys | None = None) -> Tensor:
         """The memory, [S, D]."""

@@ -30,7 +30,7 @@ class RecurrentSteps:
     ) -> None:
         """Encode the sources, which are pieces without their ends; see ``begin_steps``."""
         self._model = model
-        self._predictor = Predictor(model.output, lists)
+        self._predictor = Predictor(model, lists)
         self._begins, self._ends = source_bounds(sources)
         memories, firsts = [], []
         for packed, pieces in packed_sources(sources, model.output.device):

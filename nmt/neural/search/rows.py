@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.neural.kernels.list_logits import list_logits
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.packed import Packed, pack_source
 from nmt.neural.search.shortlist import CandidateLists
 
@@ -72,9 +73,10 @@ def _batches(sources: Sequence[np.ndarray], positions: int) -> Iterator[Sequence
 class Predictor:
     """From hidden states to logits: of all pieces, or of those that each sentence's list has."""
 
-    def __init__(self, weight_VD: Tensor, lists: CandidateLists | None) -> None:
-        """Take the output weights of all pieces."""
-        self._weight_VD = weight_VD
+    def __init__(self, model: TranslationModel, lists: CandidateLists | None) -> None:
+        """Take the output weights of a model."""
+        self._weight_VD = weight_VD = model.output
+        self._rounded = model.rounded_output
         self._bounds = None if lists is None else lists.bounds
         device = weight_VD.device
         self._pieces = None if lists is None else torch.from_numpy(lists.pieces).to(device)
@@ -82,6 +84,9 @@ class Predictor:
     def logits(self, hidden_RD: Tensor, sentence_R: np.ndarray) -> Tensor:
         """Logits of rows that translate these sentences, [R, V] or [R, C]."""
         if self._pieces is None or self._bounds is None:
+            if self._rounded is not None:
+                logits_RV: Tensor = self._rounded(hidden_RD)
+                return logits_RV
             return F.linear(hidden_RD, self._weight_VD)
         begin_R, end_R = (
             torch.from_numpy(x[sentence_R]).to(hidden_RD.device)

@@ -46,7 +46,7 @@ class TransformerSteps:
             lists: the only pieces to be predicted for each source; None predicts all.
         """
         self._model = model
-        self._predictor = Predictor(model.output, lists)
+        self._predictor = Predictor(model, lists)
         self._layers = [cast(DecoderLayer, layer) for layer in model.decoder]
         self._begins, self._ends = source_bounds(sources)
         self._memories = self._encode(sources)
