@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -54,6 +55,8 @@ class TransformerSettings(Settings):
     """Probability of skipping a decoder layer in training."""
     max_positions: int = Field(default=1024, ge=16)
     """Longest sequence in pieces, in training and in one search; longer input is split."""
+    initial_model: Path | None = None
+    """Model folder to start from; sizes, variants and the tokenizer are then that model's."""
     training: TrainingSettings = TrainingSettings()
     """How it is trained."""
     search: SearchSettings = SearchSettings()

@@ -108,7 +108,11 @@ def _contradictions_with_tokenizer(
             ("tokenizer.kind", f"systems.{name}.kind"),
             "take kind: sentencepiece or kind: huggingface",
         )
-    elif system.tied_embeddings == "all" and not tokenizer.joint:
+    elif (
+        system.tied_embeddings == "all"
+        and not tokenizer.joint
+        and getattr(system, "initial_model", None) is None
+    ):
         yield Contradiction(
             f"each language has a vocabulary of its own, but systems.{name} ties all embeddings",
             (f"systems.{name}.tied_embeddings", "tokenizer.joint"),

@@ -16,8 +16,10 @@ from nmt.neural.model.translation_model import design, make_model
 from nmt.neural.system import NeuralTranslator
 from nmt.neural.training.data import TrainingData
 from nmt.neural.training.distribution import Ranks
+from nmt.neural.training.initial import open_initial_model
 from nmt.neural.training.loop import Trainer
 from nmt.neural.training.packing import BatchShape
+from nmt.neural.training.steps import why_not_static
 from nmt.neural.training.validation import Validator
 from nmt.recipe import NeuralSettings, Recipe
 from nmt.tokenization import TokenizerPair, learn_tokenizers
@@ -118,21 +120,33 @@ def prepare_training(task: Task, ranks: Ranks) -> Prepared:
         device = choose_device(f"cuda:{ranks.place.local_rank}")
         torch.cuda.set_device(device)
     workers = prepare(device, ranks.place.local_size)
-    tokenizers = learn_tokenizers(
-        recipe.tokenizer, task.corpus.train.source, task.corpus.train.target, cache=task.cache,
-        source_language=recipe.corpus.source_language,
-        target_language=recipe.corpus.target_language,
-    )  # fmt: skip
+    initial = open_initial_model(recipe, system)
+    if initial is not None:
+        tokenizers, architecture = initial.tokenizers, initial.architecture
+    else:
+        tokenizers = learn_tokenizers(
+            recipe.tokenizer, task.corpus.train.source, task.corpus.train.target, cache=task.cache,
+            source_language=recipe.corpus.source_language,
+            target_language=recipe.corpus.target_language,
+        )  # fmt: skip
+        architecture = design(
+            system, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
+        )
     data = TrainingData.prepare(
-        task.corpus, tokenizers, max_positions=system.max_positions, cache=task.cache,
+        task.corpus, tokenizers, max_positions=architecture.max_positions, cache=task.cache,
         sampling_rate=getattr(recipe.tokenizer, "sampling", 0.0),
     )  # fmt: skip
-    usual = _CPU_MICRO_BATCH if device.type == "cpu" else settings.batch_tokens
-    shape = data.shape(settings, micro_batch_tokens=usual, workers=workers * ranks.size)
+    shape = data.shape(
+        settings,
+        micro_batch_tokens=_CPU_MICRO_BATCH if device.type == "cpu" else settings.batch_tokens,
+        workers=workers * ranks.size,
+        static=why_not_static(architecture, device) is None,
+    )
     torch.manual_seed(settings.seed)
-    model = make_model(
-        design(system, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size)
-    ).to(device)
+    model = make_model(architecture)
+    if initial is not None:
+        initial.fill(model)
+    model.to(device)
     translator = NeuralTranslator(
         copy.deepcopy(model).requires_grad_(False), tokenizers, system.search,
         source_language=recipe.corpus.source_language,
@@ -141,10 +155,15 @@ def prepare_training(task: Task, ranks: Ranks) -> Prepared:
     )  # fmt: skip
     stream = data.stream(shape, seed=settings.seed, rank=ranks.rank, num_ranks=ranks.size)
     trainer = Trainer(
-        model, translator, stream, _make_validator(task, tokenizers, shape, ranks),
+        model, translator, stream,
+        _make_validator(task, tokenizers, shape, ranks, architecture.max_positions),
         settings, task.training_folder,
         workers=workers,
-        inputs={**task.inputs, "tokenizers": tokenizers.content_hash[:12]},
+        inputs={
+            **task.inputs,
+            "tokenizers": tokenizers.content_hash[:12],
+            **({} if initial is None else {"initial_model": initial.content_hash[:12]}),
+        },
         show_pairs=data.show,
         ranks=ranks,
     )  # fmt: skip
@@ -152,7 +171,7 @@ def prepare_training(task: Task, ranks: Ranks) -> Prepared:
 
 
 def _make_validator(
-    task: Task, tokenizers: TokenizerPair, shape: BatchShape, ranks: Ranks
+    task: Task, tokenizers: TokenizerPair, shape: BatchShape, ranks: Ranks, max_positions: int
 ) -> Validator:
     valid, recipe = task.corpus.valid, task.recipe
     pieces = tokenize_pairs(
@@ -160,7 +179,7 @@ def _make_validator(
     )
     return Validator(
         valid, pieces, task.system.training, shape,
-        max_positions=task.system.max_positions,
+        max_positions=max_positions,
         bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
         lowercase=recipe.evaluation.lowercase,
         ranks=ranks,
