@@ -95,6 +95,16 @@ def translate(
     nbest: Annotated[
         int, typer.Option(min=1, help="Translations given for each line.", rich_help_panel=_SEARCH)
     ] = 1,
+    shortlist: Annotated[
+        bool | None,
+        typer.Option(
+            "--shortlist/--no-shortlist",
+            help="Search among the pieces that are likely for each line only, which is quicker; "
+            "for models that learned which (search.shortlist).",
+            show_default="the model's",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
     length_penalty: Annotated[
         float | None,
         typer.Option(
@@ -325,6 +335,7 @@ def translate(
         "nbest": nbest,
         "batch_tokens": batch_tokens,
         "length_penalty": length_penalty,
+        "shortlist": shortlist,
         "minimum_risk": _minimum_risk(minimum_risk, candidates),
         "explain": explain or confidence or alignments is not None,
         "glossary": open_glossary(glossary),
