@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from nmt.model_folder import ModelFolder, write_model_folder
-from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.system import TOKENIZER, WEIGHTS, save_weights
 from nmt.recipe.neural import SearchSettings
 from nmt.tokenization import TokenizerPair, learn_tokenizers
@@ -29,10 +28,12 @@ def write_model(
     folder: Path, kind: str, tokenizers: TokenizerPair, seed: int, **languages: str
 ) -> ModelFolder:
     """A model folder of random weights, as training would leave it."""
-    source, target = tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
-    make = {"transformer": make_model, "recurrent": make_recurrent}[kind]
-    model: TranslationModel = make(
-        seed=seed, sharpness=2.0, source_vocabulary_size=source, target_vocabulary_size=target
+    make = make_model if kind == "transformer" else make_recurrent
+    model = make(
+        seed=seed,
+        sharpness=2.0,
+        source_vocabulary_size=tokenizers.source.vocabulary_size,
+        target_vocabulary_size=tokenizers.target.vocabulary_size,
     )
 
     def fill(staging: Path) -> None:

@@ -147,8 +147,7 @@ def test_a_longer_word_is_not_the_forbidden_one() -> None:
 
 def test_conditions_may_need_more_than_the_limit() -> None:
     must = tuple((word * 3,) for word in ("abc", "bcd", "cda"))
-    changes = {"max_length_ratio": 1e-6, "max_length_extra": 3}
-    (found,) = search(MODELS[0], [Guide("dcba dcba", must)], **changes)
+    (found,) = search(MODELS[0], [Guide("dcba dcba", must)], max_length_ratio=1e-6)
     assert_met(Guide("dcba dcba", must), text_of(found[0]))
 
 
