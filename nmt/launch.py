@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Final
 
 from nmt.errors import UserError
+from nmt.machine import available_cores
 from nmt.ranks import Place
 
 _ORDERLY: Final = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -40,7 +41,15 @@ def launch(command: Sequence[str], size: int) -> int:
 
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     places = [Place(rank, size, rank, size) for rank in range(size)]
-    ranks = _Processes(command, [place.environment(store.port) for place in places])
+    threads = str(max(1, available_cores() // size))
+    surroundings = {
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
+        # PyTorch's warnings about ranks that are gone say nothing that we do not say.
+        "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
+    }
+    ranks = _Processes(
+        command, [{**surroundings, **place.environment(store.port)} for place in places]
+    )
     board = Noticeboard(store, Place(-1, size, -1, size))
     try:
         with ranks.passing_signals_on():
