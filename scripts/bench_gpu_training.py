@@ -78,9 +78,10 @@ def main(arguments: list[str] | None = None) -> int:
         if left < min(line.limit, 30.0):
             result["not measured"].append(line.name)
             continue
-        row = {"name": line.name, "job": as_request(line.job)}
+        job = as_request(line.job)
+        row: dict[str, Any] = {"name": line.name, "job": job}
         try:
-            row |= run_process("scripts.gpu_training_contenders", row["job"], min(line.limit, left))
+            row |= run_process("scripts.gpu_training_contenders", job, min(line.limit, left))
         except ProcessEnded as ended:
             row["failed"] = str(ended)
         result["rows"].append(row)

@@ -1,4 +1,4 @@
-"""Compiles every Triton kernel for sm_80 and sm_90, as training in bfloat16 launches it.
+"""Compiles every Triton kernel for sm_80 and sm_90, as training launches it.
 
 Needs no GPU: the compiler and the assembler come with Triton. Prints registers, shared memory and
 spills of each variant and stores them; ends with an error if one spills.
@@ -74,7 +74,7 @@ class Compiled:
 
 
 def variants() -> Iterator[Variant]:
-    """Every kernel in every form that training in bfloat16 uses."""
+    """Every kernel in every form that training in bfloat16 uses, and the heaviest of TF32."""
     for drops in (False, True):
         with_dropout = " dropout" if drops else ""
         yield from _attention(drops, with_dropout)
@@ -86,9 +86,9 @@ def variants() -> Iterator[Variant]:
             f"cross entropy{' gradient' if gradient else ''}",
             cross_entropy_triton.loss_kernel,
             {"logits": HALF, "targets": "*i64", "loss": "*fp32", "nll": "*fp32",
-             "smoothing": "fp32"},
+             "smoothing": "fp32", "scale": "fp32"},
             {"PADDING": PAD_ID, "GRADIENT": gradient, "BLOCK": cross_entropy_triton.BLOCK},
-            cross_entropy_triton.NUM_WARPS, even=("vocabulary",),
+            cross_entropy_triton.NUM_WARPS, even=("vocabulary", "columns"),
         )  # fmt: skip
     floats = "gain1 gain2 eps weight_decay clip_norm"
     for of_gradients in (HALF, "*fp32"):
@@ -100,30 +100,38 @@ def variants() -> Iterator[Variant]:
             {"CLIPS": True, "COPIES": True, "BLOCK": adamw_triton.BLOCK},
             adamw_triton.NUM_WARPS, even=("size",),
         )  # fmt: skip
+    yield from _attention(True, " dropout", (64,), torch.float32)
 
 
-def _attention(drops: bool, with_dropout: str) -> Iterator[Variant]:
+def _attention(
+    drops: bool,
+    with_dropout: str,
+    widths: tuple[int, ...] = HEAD_WIDTHS,
+    dtype: torch.dtype = torch.bfloat16,
+) -> Iterator[Variant]:
+    wide = dtype == torch.float32
     types = {
-        **_types("d_out q k v out dq dk dv", HALF),
+        **_types("d_out q k v out dq dk dv", "*fp32" if wide else HALF),
         **_types("seen seeing words", "*i32"),
         "lse": "*fp32",
         **_types("scale d_scale keep", "fp32"),
     }
-    for width in HEAD_WIDTHS:
+    for width in widths:
         for name, kernel, choose in (
             ("forward", packed_attention_triton.attention_forward_kernel,
              packed_attention_triton.forward_tiles),
             ("backward", packed_attention_triton.attention_backward_kernel,
              packed_attention_triton.backward_tiles),
         ):  # fmt: skip
-            tiles = choose(width, torch.bfloat16)
+            tiles = choose(width, dtype)
             constants = {
                 "WIDTH": width, "OWNED": tiles.owned, "VISITED": tiles.visited,
                 "DROPS": drops, "PRECISION": "tf32",
             }  # fmt: skip
             yield Variant(
-                f"attention {name} {width}{with_dropout}", kernel, types, constants,
-                tiles.num_warps, tiles.num_stages, ("q_stride", "kv_stride", "out_stride"),
+                f"attention {name} {width}{with_dropout}{' tf32' if wide else ''}",
+                kernel, types, constants, tiles.num_warps, tiles.num_stages,
+                ("q_stride", "kv_stride", "out_stride"),
             )  # fmt: skip
 
 
@@ -144,16 +152,20 @@ def _norms(centred: bool, drops: bool, with_dropout: str) -> Iterator[Variant]:
             f"add {name} forward {width}{with_dropout}",
             add_norm_triton.add_norm_forward_kernel, types, constants, num_warps, even=("width",),
         )  # fmt: skip
-        yield Variant(
-            f"add {name} backward {width}{with_dropout}", add_norm_triton.add_norm_backward_kernel, types,
-            {**constants, "SUMMED": True}, num_warps, even=("width",),
-        )  # fmt: skip
+        # The sum goes on to the next sublayer, or, with norms last and at the end, does not.
+        for summed in (True, False):
+            yield Variant(
+                f"add {name} backward {width}{with_dropout}{'' if summed else ' last'}",
+                add_norm_triton.add_norm_backward_kernel, types,
+                {**constants, "SUMMED": summed}, num_warps, even=("width",),
+            )  # fmt: skip
 
 
 def _embedding(drops: bool, with_dropout: str) -> Iterator[Variant]:
     types = {
         **_types("pieces positions", "*i64"),
-        **_types("table position_table out d_out d_table", HALF),
+        **_types("table out d_out d_table", HALF),
+        "position_table": "*fp32",
         **_types("words order offsets", "*i32"),
         **_types("scale keep", "fp32"),
     }
@@ -221,6 +233,18 @@ def _found(pattern: str, text: str) -> str:
     return match[1]
 
 
+def _store(results: list[Compiled]) -> None:
+    """Write the results; those of other kernels stay, if the same Triton made them."""
+    record = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+    known = record["kernels"] if record.get("triton") == triton.__version__ else []
+    rows = {(row["kernel"], row["target"]): row for row in known}
+    rows |= {(result.kernel, result.target): asdict(result) for result in results}
+    wanted = [(variant.name, target) for variant in variants() for target in TARGETS]
+    kernels = [rows[key] for key in wanted if key in rows]
+    record = {"triton": triton.__version__, "kernels": kernels}
+    RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Compile, print, store."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -243,8 +267,7 @@ def main() -> None:
                 flush=True,
             )
     if not options.no_record:
-        record = {"triton": triton.__version__, "kernels": [asdict(result) for result in results]}
-        RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        _store(results)
     spilling = [r.kernel for r in results if r.spill_bytes]
     if spilling or not results:
         sys.exit(f"these kernels spill registers: {', '.join(spilling)}" if results else "none")

@@ -44,7 +44,7 @@ class Traffic:
     @property
     def total(self) -> float:
         """All together."""
-        return sum(getattr(self, name) for name in self.__dataclass_fields__)
+        return float(sum(getattr(self, name) for name in self.__dataclass_fields__))
 
 
 def traffic(architecture: Architecture, source: float, target: float) -> Traffic:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -149,7 +149,7 @@ def _wait(device: torch.device) -> None:
 # --- ours
 
 
-def ours(job: Job, pairs: RandomPairs, device: torch.device) -> Iterator[Step]:
+def ours(job: Job, pairs: RandomPairs, device: torch.device) -> Generator[Step, None, None]:
     """The training step of nmt-train with its batches and its prefetching thread."""
     settings = TrainingSettings.model_validate(
         {"precision": job.precision, "batch_tokens": job.batch_tokens, "learning_rate": 1e-4}
@@ -237,7 +237,7 @@ class PaddedTransformer(nn.Module):
         )  # fmt: skip
 
 
-def padded(job: Job, pairs: RandomPairs, device: torch.device) -> Iterator[Step]:
+def padded(job: Job, pairs: RandomPairs, device: torch.device) -> Generator[Step, None, None]:
     """A plain loop: sentences of like length padded to the longest, autocast, fused AdamW."""
     torch.manual_seed(1)
     model = PaddedTransformer(job.architecture).to(device)
@@ -282,7 +282,7 @@ def _padded_batches(
         source, labels = _grid(sources), _grid(targets)
         begins = torch.full((len(rows), 1), BOS_ID)
         inputs = torch.cat((begins, labels[:, :-1].where(labels[:, :-1] != EOS_ID, PAD_ID)), 1)
-        tensors = (source, inputs, labels)
+        tensors: tuple[Tensor, ...] = (source, inputs, labels)
         if device.type == "cuda":
             tensors = tuple(tensor.pin_memory() for tensor in tensors)
         pieces = int(target_lengths[rows].sum())

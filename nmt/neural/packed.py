@@ -47,7 +47,8 @@ class Packed:
     def with_tensors(self, tensors: Sequence[Tensor]) -> Packed:
         """The same with other tensors, in their order."""
         plan = None if self.plan is None else self.plan.with_tensors(tensors[3:])
-        return Packed(*tensors[:3], plan)
+        pieces_N, positions_N, offsets = tensors[:3]
+        return Packed(pieces_N, positions_N, offsets, plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,8 @@ class RowBlock:
         at = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], lengths)
         return RowBlock(self.flat[at], offsets)
 
-    def closed(self, capacity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The rows, each followed by EOS, in ``capacity`` positions: pieces, positions, offsets."""
+    def closed(self, capacity: int) -> Packed:
+        """The rows, each followed by EOS, in ``capacity`` positions."""
         offsets = (self.offsets + np.arange(len(self.offsets))).astype(np.int32)
         total = int(offsets[-1])
         assert total <= capacity, f"{total} pieces do not fit in {capacity} positions"
@@ -171,24 +172,21 @@ class RowBlock:
         inside = np.ones(total, dtype=bool)
         inside[ends] = False
         pieces[:total][inside] = self.flat
-        return pieces, positions, offsets
+        return Packed(
+            torch.from_numpy(pieces), torch.from_numpy(positions), torch.from_numpy(offsets)
+        )
 
 
 def pack_rows(
     sources: RowBlock, targets: RowBlock, source_capacity: int, target_capacity: int
 ) -> PackedBatch:
     """The same as ``pack_batch``, of many rows at once."""
-    source = sources.closed(source_capacity)
-    labels, positions, offsets = targets.closed(target_capacity)
-    inputs = np.full(target_capacity, PAD_ID, dtype=np.int64)
-    inputs[1 : offsets[-1]] = labels[: max(0, offsets[-1] - 1)]
-    inputs[offsets[:-1]] = BOS_ID
-    return PackedBatch(
-        Packed(*map(torch.from_numpy, source)),
-        Packed(*map(torch.from_numpy, (inputs, positions, offsets))),
-        torch.from_numpy(labels),
-        int(offsets[-1]),
-    )
+    source, closed = sources.closed(source_capacity), targets.closed(target_capacity)
+    total = int(closed.offsets[-1])
+    inputs_T = torch.full_like(closed.pieces_N, PAD_ID)
+    inputs_T[1:total] = closed.pieces_N[: max(0, total - 1)]
+    inputs_T[closed.offsets[:-1].long()] = BOS_ID
+    return PackedBatch(source, replace(closed, pieces_N=inputs_T), closed.pieces_N, total)
 
 
 def pack_static(sources: RowBlock, targets: RowBlock, shape: StaticShape) -> PackedBatch:

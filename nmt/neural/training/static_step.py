@@ -280,7 +280,8 @@ def _on_a_stream_of_its_own(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    stream, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    current = torch.cuda.current_stream(device)
     stream.wait_stream(current)
     with torch.cuda.stream(stream):
         yield

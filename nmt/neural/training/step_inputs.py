@@ -50,7 +50,9 @@ class StepInputs:
         on_gpu = device.type == "cuda"
         self._slots = [_Slot(templates, device) for _ in range(_SLOTS if on_gpu else 1)]
         self._flat, tensors = _lay_out(templates, device)
-        self._stream = torch.cuda.Stream(device) if on_gpu else None
+        self._stream: torch.cuda.Stream | None = None
+        if on_gpu:
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._turn = 0
         self.batches = [
             self._nothing.with_tensors(tensors[at : at + len(own)])

@@ -134,7 +134,7 @@ class UsualSteps:
     def in_words(self) -> str:
         """How it computes."""
         flat = self._optimizer.flat.values
-        precision = self._settings.precision
+        precision: str = self._settings.precision
         if precision == "float32" and torch.get_float32_matmul_precision() != "highest":
             precision = "TF32"
         reason = why_not_static(self._architecture, flat.device)

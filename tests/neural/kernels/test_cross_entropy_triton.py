@@ -69,10 +69,30 @@ def test_chunks_do_not_show(
     rows: int, monkeypatch: pytest.MonkeyPatch, device: str, dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(kernel, "CHUNK_MULTIPLE", 1)
+    monkeypatch.setattr(kernel, "VOCABULARY_MULTIPLE", 1)
     monkeypatch.setattr(kernel, "LEAST_CHUNKS", 1)
     monkeypatch.setattr(kernel, "CHUNK_ELEMENTS", rows * 11)
     assert kernel.chunk_rows(7, 11) == min(rows, 7)
     assert_exact(make_inputs((7, 8, 11), 2, device), 0.1, dtype)
+
+
+@pytest.mark.parametrize("multiple", [1, 8, 64])
+def test_a_vocabulary_of_any_size_gives_the_same(
+    multiple: int, monkeypatch: pytest.MonkeyPatch, device: str, dtype: torch.dtype
+) -> None:
+    inputs = make_inputs((5, 8, 61), 1, device)
+    usual = results(kernel.smoothed_cross_entropy, inputs, 0.1, dtype)
+    monkeypatch.setattr(kernel, "VOCABULARY_MULTIPLE", multiple)
+    given = results(kernel.smoothed_cross_entropy, inputs, 0.1, dtype)
+    torch.testing.assert_close(given, usual)
+
+
+def test_a_scale_inside_does_not_show(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    inputs = make_inputs((5, 8, 33), 1, device)
+    usual = results(kernel.smoothed_cross_entropy, inputs, 0.1, torch.float32)
+    monkeypatch.setattr(kernel, "_scale", lambda dtype: 1024.0)
+    given = results(kernel.smoothed_cross_entropy, inputs, 0.1, torch.float32)
+    torch.testing.assert_close(given, usual)
 
 
 @pytest.mark.parametrize("rows", [1, 127, 512, 25_000, 1_000_000])

@@ -13,12 +13,10 @@ import torch
 from nmt.errors import UserError
 from nmt.neural.training.batches import Position, Update
 from nmt.neural.training.checkpoint import Counters
-from nmt.neural.training.finite import (
-    LARGEST_LOSS_SCALE,
-    SMALLEST_LOSS_SCALE,
-    UPDATES_AT_SCALE,
-    FiniteCheck,
-)
+from nmt.neural.training.finite import FiniteCheck
+from nmt.neural.training.loss_scale import LARGEST as LARGEST_LOSS_SCALE
+from nmt.neural.training.loss_scale import PATIENCE as UPDATES_AT_SCALE
+from nmt.neural.training.loss_scale import SMALLEST as SMALLEST_LOSS_SCALE
 
 
 def update_of(*pairs: int) -> Update:

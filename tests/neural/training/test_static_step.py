@@ -261,11 +261,11 @@ def test_a_loss_scale_grows_where_nothing_overflows_and_shrinks_where_it_does() 
 # --- what a captured graph must not do
 
 
-class OnOneDevice(TorchDispatchMode):
+class OnOneDevice(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Lets nothing pass that asks the device for a number, or that touches another device."""
 
     def __init__(self, device: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device = device
         self.operations: set[str] = set()
 
