@@ -9,6 +9,8 @@ from typing import Final, Literal
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
 from nmt.neural.backends.converted import converted
+from nmt.neural.backends.options import other_options
+from nmt.neural.export.variants import CTRANSLATE2, ONNX, unsupported
 from nmt.search_options import SearchOptions
 from nmt.translator import Translator
 
@@ -64,20 +66,25 @@ def choose_backend(
         return backend
     if wanted != "auto":
         return wanted
-    if folder.kind != "transformer" or (options is not None and _needs_native(options)):
+    if folder.kind != "transformer" or (options is not None and other_options(options)):
         return "native"
-    order = FASTEST_FIRST.get((device, precision or "float32"), ("native",))
-    return next((one for one in order if installed(one)), "native")
+    device = "cuda" if device == "auto" and torch_sees_cuda() else device
+    order = FASTEST_FIRST.get((device.replace("auto", "cpu"), precision or "float32"), ("native",))
+    return next((one for one in order if installed(one) and _holds(one, folder)), "native")
 
 
-def _needs_native(options: SearchOptions) -> bool:
-    """Whether a search is asked for that only ours can do."""
-    return (
-        options.sampling is not None
-        or options.explain
-        or bool(options.glossary)
-        or bool(options.shortlist)
-    )
+def _holds(backend: Backend, folder: ModelFolder) -> bool:
+    """Whether a backend has a place for all variants of a model."""
+    tables = {"ctranslate2": CTRANSLATE2, "onnx": ONNX}
+    architecture = folder.settings.get("architecture", {})
+    return backend not in tables or not unsupported(architecture, tables[backend])
+
+
+def torch_sees_cuda() -> bool:
+    """Whether ``auto`` means a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def load_with(

@@ -16,6 +16,7 @@ from typing import Any, Final
 from nmt.errors import UserError
 from nmt.machine import available_cores
 from nmt.model_folder import ModelFolder
+from nmt.neural.backends.options import other_options
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization.pair import TokenizerPair
@@ -154,13 +155,10 @@ def _rank(found: list[tuple[float, list[int]]], alpha: float) -> list[tuple[floa
 
 
 def refuse_options(options: SearchOptions, settings: SearchSettings) -> None:
-    """Raise UserError for what only the native backend can do."""
-    asked = {
-        "sampling": options.sampling is not None,
-        "explain": options.explain,
-        "a coverage penalty": settings.coverage_penalty > 0,
-    }
-    refused = [name for name, wanted in asked.items() if wanted]
+    """Raise UserError for what only the native search can do."""
+    refused = other_options(options)
+    if settings.coverage_penalty > 0:
+        refused.append("coverage_penalty")
     if refused:
         raise UserError(
             f"the backend ctranslate2 cannot do what is asked for: {', '.join(refused)}",

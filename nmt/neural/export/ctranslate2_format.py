@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 
 from nmt.errors import UserError
-from nmt.neural.export.opened import named_weights, refuse_variants, split_output
+from nmt.neural.export.opened import named_weights, split_output
+from nmt.neural.export.variants import CTRANSLATE2, refuse_variants
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.layers import sinusoids
 from nmt.neural.model.transformer import Transformer
@@ -29,16 +30,6 @@ from nmt.tokenization.protocol import BOS_ID, EOS_ID, UNK_ID, Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
 
 NAME: Final = "CTranslate2"
-
-SUPPORTED: Final[dict[str, tuple[object, ...]]] = {
-    "decoder": ("attention",),
-    "norm": ("layernorm", "rmsnorm"),
-    "norm_position": ("pre", "post"),
-    "positions": ("sinusoidal", "learned", "rotary"),
-    "activation": ("relu", "gelu", "swish", "swiglu"),
-    "tied_embeddings": ("all", "decoder", "none"),
-}
-"""The variants that its specifications have a place for."""
 
 _Weights = dict[str, np.ndarray]
 
@@ -60,7 +51,7 @@ def write_ctranslate2(
     Raises UserError that names what CTranslate2 cannot hold.
     """
     architecture = model.architecture
-    refuse_variants(architecture, SUPPORTED, NAME)
+    refuse_variants(architecture.to_json(), CTRANSLATE2, NAME)
     weights = named_weights(model)
     output, bias = split_output(model)
     spec = _specification(architecture)

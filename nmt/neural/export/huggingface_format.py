@@ -24,7 +24,8 @@ import torch
 
 from nmt.errors import UserError
 from nmt.files import write_json
-from nmt.neural.export.opened import OpenedModel, refuse_variants
+from nmt.neural.export.opened import OpenedModel
+from nmt.neural.export.variants import MARIAN, PEGASUS, refuse_variants
 from nmt.neural.marian_names import to_theirs
 from nmt.neural.system import WEIGHTS
 from nmt.tokenization.marian import MarianTokenizer
@@ -32,18 +33,6 @@ from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
 
 NAME: Final = "Hugging Face's MarianMT or Pegasus"
-
-_BOTH: Final[dict[str, tuple[object, ...]]] = {
-    "decoder": ("attention",),
-    "norm": ("layernorm",),
-    "positions": ("sinusoidal",),
-    "activation": ("relu", "gelu", "swish"),
-}
-SUPPORTED: Final[dict[str, dict[str, tuple[object, ...]]]] = {
-    "post": {**_BOTH, "tied_embeddings": ("all", "decoder", "none")},
-    "pre": {**_BOTH, "tied_embeddings": ("all",)},
-}
-"""The variants that they have a place for, by the position of the norms."""
 
 
 def write_huggingface(opened: OpenedModel, folder: Path, quantization: str | None) -> None:
@@ -57,7 +46,8 @@ def write_huggingface(opened: OpenedModel, folder: Path, quantization: str | Non
     Raises UserError that names what neither model has, or for a tokenizer without SentencePiece.
     """
     architecture = opened.architecture
-    refuse_variants(architecture, SUPPORTED[architecture.norm_position], NAME)
+    supported = MARIAN if architecture.norm_position == "post" else PEGASUS
+    refuse_variants(architecture.to_json(), supported, NAME)
     _write_tokenizer(opened, folder)
     write_json(folder / "config.json", _config(opened, quantization))
     write_json(folder / "generation_config.json", _generation_config(opened))

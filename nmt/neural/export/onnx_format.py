@@ -25,15 +25,12 @@ import numpy as np
 
 from nmt.neural.export.onnx_graph import Graph
 from nmt.neural.export.onnx_layers import Layers
-from nmt.neural.export.opened import refuse_variants
+from nmt.neural.export.variants import ONNX, refuse_variants
 from nmt.neural.model.transformer import Transformer
 
 NAME: Final = "the ONNX export"
 ENCODER: Final = "encoder.onnx"
 DECODER: Final = "decoder.onnx"
-
-SUPPORTED: Final[dict[str, tuple[object, ...]]] = {"decoder": ("attention",)}
-"""All variants but those of another decoder."""
 
 _CACHED: Final = ("keys", "values")
 
@@ -50,7 +47,7 @@ def write_onnx(model: Transformer, folder: Path, quantization: str | None) -> No
 
     Raises UserError that names what is not exported.
     """
-    refuse_variants(model.architecture, SUPPORTED, NAME)
+    refuse_variants(model.architecture.to_json(), ONNX, NAME)
     dtype = np.float16 if quantization == "float16" else np.float32
     _Encoder(model, dtype).save(folder / ENCODER)
     _Decoder(model, dtype).save(folder / DECODER)

@@ -67,25 +67,3 @@ def split_output(model: Transformer) -> tuple[np.ndarray, np.ndarray | None]:
     output = model.output.detach().numpy()
     bias = output[:, width].copy() if model.architecture.output_bias else None
     return output[:, :width], bias
-
-
-def refuse_variants(
-    architecture: Architecture, supported: dict[str, tuple[object, ...]], target: str
-) -> None:
-    """Raise UserError that names each variant which ``target`` has no place for.
-
-    Args:
-        architecture: the model's.
-        supported: for each of its fields that matters, the values that can be converted.
-        target: the format, in words.
-    """
-    refused = [
-        f"{name}: {value} (it takes {' or '.join(map(str, values))})"
-        for name, values in supported.items()
-        if (value := getattr(architecture, name)) not in values
-    ]
-    if refused:
-        raise UserError(
-            f"{target} cannot hold this model: {'; '.join(refused)}",
-            mend="export to another format, or translate with --backend native",
-        )
