@@ -12,27 +12,33 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
-class _LinearReLU(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x_ND: Tensor, weight_FD: Tensor, bias_F: Tensor) -> Tensor:
-        out_NF = torch._addmm_activation(bias_F, x_ND, weight_FD.t())
-        ctx.save_for_backward(x_ND, weight_FD, out_NF)
-        return out_NF
+@torch.library.custom_op("nmt::linear_relu", mutates_args=())
+def _linear_relu(x_ND: Tensor, weight_FD: Tensor, bias_F: Tensor) -> Tensor:
+    return torch._addmm_activation(bias_F, x_ND, weight_FD.t())
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_out_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x_ND, weight_FD, out_NF = ctx.saved_tensors
-        d_NF = torch.ops.aten.threshold_backward(d_out_NF, out_NF, 0)
-        return d_NF @ weight_FD, d_NF.t() @ x_ND, d_NF.sum(0)
+
+@_linear_relu.register_fake
+def _(x_ND: Tensor, weight_FD: Tensor, bias_F: Tensor) -> Tensor:
+    return x_ND.new_empty(len(x_ND), len(weight_FD))
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x_ND, weight_FD, _ = inputs
+    ctx.save_for_backward(x_ND, weight_FD, output)
+
+
+def _differentiate(ctx: Any, d_out_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    x_ND, weight_FD, out_NF = ctx.saved_tensors
+    d_NF = torch.ops.aten.threshold_backward(d_out_NF, out_NF, 0)
+    return d_NF @ weight_FD, d_NF.t() @ x_ND, d_NF.sum(0)
+
+
+_linear_relu.register_autograd(_differentiate, setup_context=_keep)
 
 
 def linear_relu(x_ND: Tensor, weight_FD: Tensor, bias_F: Tensor) -> Tensor:
     """``relu(x W^T + b)``: [N, D] to [N, F]."""
-    out: Tensor = _LinearReLU.apply(  # type: ignore[no-untyped-call]
-        x_ND, weight_FD, bias_F
-    )
+    out: Tensor = _linear_relu(x_ND, weight_FD, bias_F)
     return out
