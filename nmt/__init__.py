@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmt.systems import load
-    from nmt.translator import Hypothesis, Sampling, Translation, Translator
+    from nmt.translator import Hypothesis, Line, Sampling, Translation, Translator
 
-__all__ = ["Hypothesis", "Sampling", "Translation", "Translator", "load"]
+__all__ = ["Hypothesis", "Line", "Sampling", "Translation", "Translator", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from nmt.errors import UserError, UserErrors
-
-if TYPE_CHECKING:
-    from nmt.glossary import Glossary
+from nmt.glossary import Glossary
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from nmt.errors import UserError, UserErrors
 from nmt.model_folder import open_model_folder
@@ -44,12 +44,17 @@ def load(
     not there, or if the backend is not installed or cannot compute this model.
     """
     if not isinstance(path, str | Path):
-        return _load_together([Path(one) for one in path], device)
+        paths = [Path(one) for one in path]
+        if len(paths) > 1:
+            return _load_together(paths, device, backend, precision)
+        if not paths:
+            raise UserError("no model to load", mend="give the path of one, or of several")
+        path = paths[0]
     folder = open_model_folder(Path(path))
     chosen = choose_backend(folder, backend, device=device, precision=precision, options=options)
     if chosen != "native":
         return load_with(folder, chosen, device=device, precision=precision)
-    if precision not in (None, "float32") and folder.kind not in ("transformer", "recurrent"):
+    if precision not in (None, "float32") and folder.kind not in _NEURAL:
         raise UserError(
             f"systems of kind {folder.kind} do not compute in {precision}",
             where=str(folder.path),
@@ -63,7 +68,7 @@ def load(
         case "ensemble":
             from nmt.neural.ensemble import load_ensemble
 
-            return load_ensemble(folder, device)
+            return load_ensemble(folder, device, precision=precision)
         case "phrase-based":  # computes on the CPU, wherever others compute
             from nmt.statistical.system import load_phrase_based
 
@@ -80,19 +85,26 @@ def load(
             )
 
 
-def _load_together(paths: Sequence[Path], device: Device) -> Translator:
+_NEURAL: Final = ("transformer", "recurrent", "ensemble")
+"""Kinds of systems whose predictions can be computed in other types than they were trained in."""
+
+
+def _load_together(
+    paths: Sequence[Path], device: Device, backend: Backend, precision: Precision | None
+) -> Translator:
     """One translator of several models; raises UserErrors for those that do not go together."""
-    if not paths:
-        raise UserError("no model to load", mend="give the path of one, or the paths of several")
-    if len(paths) == 1:
-        return load(paths[0], device=device)
+    if backend not in ("auto", "native"):
+        raise UserError(
+            f"the backend {backend} does not translate with several models together",
+            mend="leave --backend out",
+        )
     from nmt.neural.ensemble import join
     from nmt.neural.system import NeuralTranslator
 
     members: dict[str, NeuralTranslator] = {}
     errors = []
     for path in paths:
-        member = load(path, device=device)
+        member = load(path, device=device, backend="native", precision=precision)
         if not isinstance(member, NeuralTranslator):
             errors.append(UserError("not a neural system: it predicts no pieces", where=str(path)))
         elif str(path) in members:

@@ -36,6 +36,8 @@ __all__ = [
 _BATCHES_A_WINDOW = 6
 # Windows are filled before anything is tokenized, so their size is guessed from characters.
 _CHARACTERS_A_PIECE = 4
+# Characters of a line that messages show.
+_SHOWN = 60
 
 
 class Explanation(Protocol):
@@ -310,7 +312,8 @@ def _guides(
     try:
         return [options.glossary.guide(segment.text, prefix) for segment in segments]
     except UserError as error:
-        raise UserError(str(error), where=f"line {line}") from error
+        text = " ".join(segment.text for segment in segments)[:_SHOWN]
+        raise UserError(str(error), where=f"line {line}, {text!r}") from error
 
 
 def _size(line: str | Line) -> int:

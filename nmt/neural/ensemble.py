@@ -17,7 +17,9 @@ from pydantic import ValidationError
 
 from nmt.errors import UserError, UserErrors
 from nmt.model_folder import ModelFolder, open_model_folder, write_model_folder
+from nmt.neural.backends.onnx_model import OnnxTransformer
 from nmt.neural.model.ensemble import Ensemble
+from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.system import NeuralTranslator, load_neural
 from nmt.recipe import Recipe
 from nmt.recipe.ensemble import EnsembleSettings
@@ -50,17 +52,24 @@ def join(members: Mapping[str, NeuralTranslator]) -> NeuralTranslator:
         for name, other in others
         if (difference := _difference(first, other))
     ]
+    models: list[TranslationModel] = []
+    for name, member in members.items():
+        if isinstance(member.model, Ensemble):
+            models += member.model.members
+        elif isinstance(member.model, OnnxTransformer):
+            errors.append(
+                UserError(
+                    "an exported model does not translate together with others",
+                    where=name,
+                    mend="give the model that it was exported from",
+                )
+            )
+        else:
+            models.append(member.model)
     if errors:
         raise UserErrors(errors)
-    models = [
-        model
-        for member in members.values()
-        for model in (
-            member.model.members if isinstance(member.model, Ensemble) else (member.model,)
-        )
-    ]
     return NeuralTranslator(
-        Ensemble(tuple(models)),
+        Ensemble(models),
         first.tokenizers,
         first.settings,
         source_language=first.source_language,
@@ -94,8 +103,10 @@ def _pieces_that_differ(one: Tokenizer, other: Tokenizer) -> str:
     return "the same pieces, but text is cut into them in another way"
 
 
-def load_ensemble(folder: ModelFolder, device_name: str) -> NeuralTranslator:
-    """Open a model folder of an ensemble.
+def load_ensemble(
+    folder: ModelFolder, device_name: str, *, precision: str | None = None
+) -> NeuralTranslator:
+    """Open a model folder of an ensemble; all members compute in the same precision.
 
     Raises UserError if the device is not there, or if something in the folder is damaged.
     """
@@ -111,7 +122,10 @@ def load_ensemble(folder: ModelFolder, device_name: str) -> NeuralTranslator:
         ) from error
     paths = [folder.path / MEMBERS / name for name in names]
     together = join(
-        {str(path): load_neural(open_model_folder(path), device_name) for path in paths}
+        {
+            str(path): load_neural(open_model_folder(path), device_name, precision=precision)
+            for path in paths
+        }
     )
     together.settings = search
     together.default_batch_tokens = search.batch_tokens

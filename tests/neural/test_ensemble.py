@@ -100,6 +100,16 @@ def test_all_members_that_do_not_fit_are_named(models: Path, tmp_path: Path) -> 
     assert all(str(models / "one") in error.what for error in errors)
 
 
+def test_an_ensemble_computes_in_one_precision_and_by_one_program(models: Path) -> None:
+    """What is asked for holds for all members, or is refused."""
+    paths = [models / "one", models / "two"]
+    exact = nmt.load(paths, device="cpu").translate(TEXT)
+    rounded = nmt.load(paths, device="cpu", precision="int8").translate(TEXT)
+    assert [one.score for one in exact] != [one.score for one in rounded]
+    with pytest.raises(UserError, match="backend onnx does not translate with several"):
+        nmt.load(paths, device="cpu", backend="onnx")
+
+
 def test_the_same_model_twice_is_refused(models: Path) -> None:
     (error,) = refusal(models / "one", models / "one")
     assert "a second time" in error.what
