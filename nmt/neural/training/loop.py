@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from nmt.neural.training.cores import Cores
 from nmt.neural.training.distribution import Alone, Ranks
 from nmt.neural.training.finite import FiniteCheck, ShowPairs
 from nmt.neural.training.gradients import LossSums, perplexity
+from nmt.neural.training.limits import explaining_memory, limit_reached, time_is_over
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
 from nmt.neural.training.prefetch import prefetch
 from nmt.neural.training.progress import Reporter, ValidationRecord, share_done
@@ -31,6 +32,9 @@ from nmt.neural.training.validation import Validator
 from nmt.neural.training.window import Clocks, Window
 from nmt.recipe.neural import TrainingSettings
 from nmt.stopping import Stopped, StopRequest
+
+AHEAD = 16
+"""Updates packed ahead: a GPU takes them in less time than the beginning of a new block takes."""
 
 SAVE_SECONDS = 120.0
 """Longest time between two checkpoints: what a kill can cost."""
@@ -82,7 +86,6 @@ class Trainer:
         self._ranks = ranks or Alone()
         self.leads = self._ranks.rank == 0
         self._agreement = Agreement(self._ranks)
-        self._time_is_over = False
         self.flat = FlatParameters(
             model, self._ranks.size if settings.sharding == "optimizer" else 1
         )
@@ -131,7 +134,7 @@ class Trainer:
         long the longest sentence is; on a processor every update takes about the same, and the
         first one tells.
         """
-        with _explaining_memory(self.settings):
+        with explaining_memory(self.settings):
             self.steps.rehearse(self._stream.update_of(pairs))
 
     def train(self, reporter: Reporter, stop: StopRequest) -> str:
@@ -143,16 +146,18 @@ class Trainer:
         counters, settings = self.counters, self.settings
         tick = self._start_clock()
         saved = self._clocks.wall()
-        stops = False
-        self._time_is_over = self._is_over(counters.seconds)
+        ended: str | None = None
+        stops, is_over = False, time_is_over(settings, counters.seconds)
         self._window = Window(self._clocks)
         if self.flat.values.is_cuda:
             reporter.say(self.steps.in_words())
         with (
-            contextlib.closing(prefetch(self._stream.updates(counters.position))) as updates,
+            contextlib.closing(prefetch(self._stream.updates(counters.position), AHEAD)) as updates,
             stop.deferring(),
         ):
-            while (ended := self._limit()) is None and not stops:
+            while not stops and (
+                (ended := limit_reached(settings, counters, in_time=not is_over)) is None
+            ):
                 update = next(updates)
                 sums, norm = self._update(update)
                 tick()
@@ -162,7 +167,7 @@ class Trainer:
                     sums,
                     Wishes(
                         stop=stop.reason is not None,
-                        end=self.leads and self._is_over(counters.seconds),
+                        end=self.leads and time_is_over(settings, counters.seconds),
                         save=self.leads and self._clocks.wall() - saved >= self._save_seconds,
                     ),
                     now=self._checks_each_update or logs or validates,
@@ -170,7 +175,7 @@ class Trainer:
                 self._window.add(update, sums, norm)
                 self._finite.add(counters.update, update, sums.loss, norm)
                 stops = agreed.stop
-                self._time_is_over |= agreed.end
+                is_over |= agreed.end
                 saves = validates or stops or agreed.save
                 if self._checks_each_update or logs or saves:
                     self._finite.check(counters)
@@ -183,7 +188,7 @@ class Trainer:
                         self.validate(reporter)
                         tick()
                         # By the leader's clock, and before there is another update to validate.
-                        self._time_is_over = self._ranks.meet(self._is_over(counters.seconds))[0]
+                        is_over = self._ranks.meet(time_is_over(settings, counters.seconds))[0]
                     if saves:
                         self.save()
                         saved = self._clocks.wall()
@@ -205,7 +210,7 @@ class Trainer:
         """
         counters = self.counters
         number = counters.update + 1
-        with _explaining_memory(self.settings):
+        with explaining_memory(self.settings):
             sums, norm = self.steps(update, number)
         counters.update = number
         counters.position = update.after
@@ -303,11 +308,6 @@ class Trainer:
 
         return tick
 
-    def _is_over(self, seconds: float) -> bool:
-        """Whether so much training is as much as the recipe allows."""
-        most = self.settings.max_minutes
-        return most is not None and seconds >= 60 * most
-
     def _refuse_drift(self) -> None:
         values = self.flat.values
         marks = self._ranks.meet(int(values.view(torch.int32).sum(dtype=torch.int64)))
@@ -322,32 +322,3 @@ class Trainer:
     def _share_done(self) -> float:
         counters = self.counters
         return share_done(self.settings, counters.update, counters.epochs, counters.seconds)
-
-    def _limit(self) -> str | None:
-        """Which limit has been reached, in words."""
-        settings, counters = self.settings, self.counters
-        if settings.max_updates is not None and counters.update >= settings.max_updates:
-            return f"{settings.max_updates} updates done"
-        if settings.max_epochs is not None and counters.position.epoch >= settings.max_epochs:
-            return f"{settings.max_epochs} epochs done"
-        if settings.max_minutes is not None and self._time_is_over:
-            return f"{settings.max_minutes:g} minutes are over"
-        if settings.patience is not None and counters.validations_since_best >= settings.patience:
-            return f"no better validation in {settings.patience}"
-        return None
-
-
-@contextlib.contextmanager
-def _explaining_memory(settings: TrainingSettings) -> Iterator[None]:
-    """Turn a lack of memory into a UserError that says what to change."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise
-        tokens = settings.micro_batch_tokens or settings.batch_tokens
-        raise UserError(
-            f"a batch of {settings.batch_tokens} tokens does not fit in memory",
-            mend=f"set training.micro_batch_tokens to less, such as {max(1, tokens // 2)}; "
-            "the result stays the same",
-        ) from error

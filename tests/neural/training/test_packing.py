@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.neural.training.batches import BatchStream, Position
 from nmt.neural.training.packing import (
     MULTIPLE,
     BatchShape,
     choose_room,
     choose_shape,
+    divide_into,
     divide_pairs,
     hardest_pairs,
     pack_pairs,
 )
+from scripts.gpu_training_data import draw_pairs
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=400)
 
@@ -119,3 +122,51 @@ def test_one_micro_batch_is_the_whole_update() -> None:
     """Nothing is added."""
     shape = BatchShape(496, 512, 1)
     assert (shape.micro_source_positions, shape.micro_target_positions) == (496, 512)
+
+
+# --- parts of one shape
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+@pytest.mark.parametrize("name", ["tatoeba", "europarl", "newstest"])
+def test_static_parts_are_full_of_real_sentences(name: str, parts: int) -> None:
+    """Of a whole epoch, the last update too: at least 97 of 100 positions hold a piece."""
+    pairs = draw_pairs(name, 8_000, 80_000 if name == "tatoeba" else 25_000)
+    tokens = 25_600
+    shape = choose_shape(
+        pairs.source_lengths, pairs.target_lengths, batch_tokens=tokens,
+        micro_batch_tokens=tokens // parts, workers=1, static=True,
+    )  # fmt: skip
+    stream = BatchStream(
+        lambda chosen, _: (pairs.sources.take(chosen), pairs.targets.take(chosen)),
+        np.zeros(len(pairs.source_lengths), np.int64), (1.0,), shape, seed=1,
+        vocabulary_sizes=(8_000, 8_000),
+    )  # fmt: skip
+    assert stream.static is not None
+    pieces = positions = seen = 0
+    shapes = set()
+    for update in stream.updates(Position()):
+        pieces += update.num_pieces
+        positions += update.num_positions
+        seen += len(update.pairs)
+        shapes |= {tuple(t.shape for t in batch.tensors()) for batch in update.micro_batches}
+        if update.after.epoch:
+            break
+    assert seen == len(pairs.source_lengths)
+    assert len(shapes) == 1
+    print(f"{name} in {parts} parts: {pieces / positions:.2%} full")
+    assert pieces / positions >= 0.97
+
+
+@given(pairs=LENGTHS, parts=st.integers(1, 5), most=st.integers(1, 30))
+def test_no_static_part_is_too_full_and_no_pair_is_lost(
+    pairs: list[tuple[int, int]], parts: int, most: int
+) -> None:
+    source, target = arrays(pairs)
+    shape = BatchShape(64 * parts, 64 * parts, parts, most)
+    divided, rest = divide_into(shape, source, target)
+    assert together([*divided, rest]) == list(range(len(pairs)))
+    for part in divided:
+        assert source[part].sum() <= shape.micro_source_positions
+        assert target[part].sum() <= shape.micro_target_positions
+        assert len(part) <= most
