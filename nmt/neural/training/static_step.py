@@ -7,7 +7,7 @@ that the update itself renews (weights, moments, number of steps, loss scale).
 
 In a half type the model computes with copies of the weights that the optimiser writes beside the
 float32 ones: no pass over memory turns weights into the half type. The gradient of one micro-batch
-is in the half type too, that of several is summed in float32.
+is in the half type too, that of several, or of several ranks, is summed in float32.
 
 Without a GPU the same code runs step by step.
 """
@@ -86,7 +86,7 @@ class StaticStep:
         self._phases: list[Callable[[], None]] | None = None
         half = getattr(torch, settings.precision)
         self._copies = None if half == torch.float32 else flat.values.to(half)
-        if self._copies is not None and micro_batches == 1:
+        if self._copies is not None and micro_batches == 1 and self._ranks.size == 1:
             flat.gradients = torch.zeros_like(self._copies)
         flat.attach(model, flat.values if self._copies is None else self._copies, None)
         named = dict(model.named_parameters())
