@@ -12,7 +12,7 @@ import torch
 from nmt.corpus import CleaningReport, PreparedCorpus, TextPairs, tokenize_pairs
 from nmt.errors import UserError
 from nmt.neural.device import choose_device, prepare
-from nmt.neural.model.translation_model import design, make_model
+from nmt.neural.model.translation_model import AnyArchitecture, design, make_model
 from nmt.neural.system import NeuralTranslator
 from nmt.neural.training.data import TrainingData
 from nmt.neural.training.distribution import Ranks
@@ -121,6 +121,7 @@ def prepare_training(task: Task, ranks: Ranks) -> Prepared:
         torch.cuda.set_device(device)
     workers = prepare(device, ranks.place.local_size)
     initial = open_initial_model(recipe, system)
+    architecture: AnyArchitecture
     if initial is not None:
         tokenizers, architecture = initial.tokenizers, initial.architecture
     else:
