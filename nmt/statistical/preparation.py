@@ -1,4 +1,4 @@
-"""What the trainings of all statistical systems begin with: stages with their costs, and words."""
+"""What the trainings of all statistical systems share: stages with their costs, words, a model."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from nmt.machine import cores_in_words, describe_machine
 from nmt.recipe import Recipe
 from nmt.stages import Cost, largest_memory, run_stage
 from nmt.statistical.compounds import CompoundSplitter
+from nmt.statistical.language_model.model import LanguageModel
+from nmt.statistical.language_model.settings import LanguageModelSettings
 from nmt.statistical.sentences import Bitext, Sentences
 from nmt.statistical.text import Words, count_words, encode_pairs, split_sentences
 from nmt.tokenization import TokenizerPair, learn_tokenizers
@@ -149,3 +151,17 @@ def learn_words(
         bitext = Bitext(Sentences.open(folder, "source"), bitext.target)
     both = {**inputs, "split_compounds": split_compounds}
     return Languages(tokenizers, source, target, bitext, both, inputs)
+
+
+def estimate_language_model(
+    languages: Languages, stages: Stages, settings: LanguageModelSettings
+) -> tuple[Path, dict[str, Any]]:
+    """The folder of the target side's language model, and what it depends on."""
+
+    def estimate(result: Path) -> None:
+        LanguageModel.estimate(
+            languages.bitext.target, languages.target.vocabulary, settings, report=stages.report
+        ).save(result)
+
+    inputs = {**languages.target_inputs, "model": settings.model_dump(mode="json")}
+    return stages.run("language-model", inputs, estimate), inputs

@@ -21,7 +21,14 @@ from nmt.statistical.features import CLASS_LANGUAGE_MODEL, FIRST_WEIGHTS, UNKNOW
 from nmt.statistical.language_model.classes import ClassModel
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.table import PhraseTable
-from nmt.statistical.preparation import Languages, Stages, begin_training, copy_stage, learn_words
+from nmt.statistical.preparation import (
+    Languages,
+    Stages,
+    begin_training,
+    copy_stage,
+    estimate_language_model,
+    learn_words,
+)
 from nmt.statistical.search.decoder import Decoder
 from nmt.statistical.sentences import Alignments
 from nmt.statistical.system import (
@@ -89,17 +96,7 @@ def train_phrase_based(
     phrase_inputs = {**align_inputs, "phrases": system.phrases.model_dump(mode="json")}
     phrases = stages.run("phrases", phrase_inputs, extract)
 
-    def estimate(result: Path) -> None:
-        LanguageModel.estimate(
-            bitext.target, target.vocabulary, system.language_model, report=report
-        ).save(result)
-
-    model_inputs = {
-        **languages.target_inputs,
-        "model": system.language_model.model_dump(mode="json"),
-    }
-    language_model = stages.run("language-model", model_inputs, estimate)
-
+    language_model, model_inputs = estimate_language_model(languages, stages, system.language_model)
     class_model = None
     if system.class_model.num_classes is not None:
 

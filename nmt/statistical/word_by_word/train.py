@@ -10,8 +10,13 @@ from nmt.corpus import PreparedCorpus
 from nmt.machine import available_cores
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.recipe import Recipe, WordByWordSettings
-from nmt.statistical.language_model.model import LanguageModel
-from nmt.statistical.preparation import Stages, begin_training, copy_stage, learn_words
+from nmt.statistical.preparation import (
+    Stages,
+    begin_training,
+    copy_stage,
+    estimate_language_model,
+    learn_words,
+)
 from nmt.statistical.word_by_word.system import LANGUAGE_MODEL, TOKENIZER, WORD_TABLE
 from nmt.statistical.word_by_word.table import train_word_table
 
@@ -56,16 +61,7 @@ def train_word_by_word(
     }
     table = stages.run("word-table", table_inputs, learn_translations)
 
-    def estimate(result: Path) -> None:
-        LanguageModel.estimate(
-            bitext.target, target.vocabulary, system.language_model, report=report
-        ).save(result)
-
-    model_inputs = {
-        **languages.target_inputs,
-        "model": system.language_model.model_dump(mode="json"),
-    }
-    language_model = stages.run("language-model", model_inputs, estimate)
+    language_model, _ = estimate_language_model(languages, stages, system.language_model)
 
     def fill(staging: Path) -> None:
         languages.tokenizers.save(staging / TOKENIZER)
