@@ -56,7 +56,7 @@ class Counters:
     seconds: float = 0.0
     """Wall-clock time spent in training and validation."""
     cpu_seconds: float = 0.0
-    """Processor time of the same, all cores summed."""
+    """Processor time of the same, all cores and ranks summed."""
     best: list[Best] = field(default_factory=list)
     """Kept checkpoints, best first."""
     validations_since_best: int = 0

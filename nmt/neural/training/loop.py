@@ -99,7 +99,7 @@ class Trainer:
         self.flat.attach(translator.model, self.optimizer.evaluated, None)
         self._stream = stream
         self._validator = validator
-        self._clocks = clocks or Clocks()
+        self._clocks = (clocks or Clocks()).of_ranks(self._ranks.size)
         self._window = Window(self._clocks)
         self._save_seconds = save_seconds
         scales_loss = settings.precision == "float16"

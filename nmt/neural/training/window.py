@@ -23,6 +23,11 @@ class Clocks:
     wall: Callable[[], float] = time.perf_counter
     cpu: Callable[[], float] = time.process_time
 
+    def of_ranks(self, size: int) -> Clocks:
+        """Those of so many ranks, which take as much processor time each, doing equal work."""
+        cpu = self.cpu
+        return self if size == 1 else Clocks(self.wall, lambda: size * cpu())
+
 
 class Window:
     """The updates since the last record; its clocks stand still while something else is done."""
