@@ -175,7 +175,8 @@ class GuidedSentence:
         ]
         reserve = _SLACK + sum(conditions.must[number].most_remaining + 1 for _, number in unmet)
         left = self.limit - 1 - length
-        may_end = not unmet
+        # Saying nothing avoids what must not be said, but translates nothing either.
+        may_end = not unmet and (length > 0 or not self._all)
         only: NDArray[np.int64] | None = None
         prefix = conditions.prefix
         begun = prefix is None or bool(prefix.automaton.final_S[states[self._prefix_place]])
@@ -260,7 +261,7 @@ class GuidedSentence:
         conditions, too.
         """
         end_R = score_R + log_p_RV[:, EOS_ID]
-        rivals = found.score_C[(found.needed_C == 0) & ~found.doubtful_C]
+        rivals = found.score_C[found.needed_C == 0]
         pool = np.concatenate((end_R, rivals))
         return [
             (row, float(end))
