@@ -20,7 +20,9 @@ import torch
 
 from nmt import load
 from nmt.errors import UserError
+from nmt.memory import peak_memory
 from nmt.model_folder import open_model_folder
+from nmt.neural.backends.choice import Precision
 from nmt.neural.cpu import choose_matrix_library
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.layers import sinusoids
@@ -51,6 +53,10 @@ class Job:
     lines: list[str]
     beam: int
     repeats: int
+    precision: str = "float32"
+    shortlist: bool = False
+    alone: int = 0
+    """Lines to be translated one at a time."""
 
 
 def read_model(path: str) -> tuple[Transformer, TokenizerPair, SearchSettings]:
@@ -72,6 +78,7 @@ def check_convertible(architecture: Architecture, *, post_norm: bool) -> None:
         "positions": "sinusoidal",
         "activation": "relu",
         "tied_embeddings": "all",
+        "decoder": "attention",
     }
     if post_norm:
         wanted["norm_position"] = "post"
@@ -86,7 +93,7 @@ def to_marian(model: Transformer) -> Any:
 
     architecture = model.architecture
     check_convertible(architecture, post_norm=True)
-    marian = MarianMTModel(
+    marian: Any = MarianMTModel(
         MarianConfig(
             vocab_size=architecture.target_vocabulary_size,
             d_model=architecture.width,
@@ -105,7 +112,8 @@ def to_marian(model: Transformer) -> Any:
             decoder_start_token_id=BOS_ID,
             forced_eos_token_id=None,
         )
-    ).eval()
+    )
+    marian.eval()
     weights = {name: tensor.detach() for name, tensor in model.named_parameters()}
     table = model.output.detach()
     state = marian.state_dict()
@@ -221,10 +229,13 @@ def _set_norm(norm: Any, weights: dict[str, np.ndarray], name: str) -> None:
 
 def ours(job: Job) -> tuple[Translate, tuple[int, ...]]:
     """`Translator.translate`, with the batches that it makes by itself."""
-    translator = load(job.model, device="cpu")
+    translator = load(
+        job.model, device="cpu", backend="native", precision=as_precision(job.precision)
+    )
 
     def translate(lines: list[str], beam: int, batch: int) -> list[str]:
-        return [found.text for found in translator.translate(lines, beam=beam)]
+        found = translator.translate(lines, beam=beam, shortlist=job.shortlist)
+        return [one.text for one in found]
 
     return translate, (0,)
 
@@ -266,7 +277,7 @@ def _until_end(pieces: list[int]) -> list[int]:
 
 
 def ctranslate2(job: Job) -> tuple[Translate, tuple[int, ...]]:
-    """CTranslate2's Translator on one thread, in float32."""
+    """CTranslate2's Translator on one thread."""
     from ctranslate2 import Translator
 
     model, tokenizers, settings = read_model(job.model)
@@ -274,8 +285,9 @@ def ctranslate2(job: Job) -> tuple[Translate, tuple[int, ...]]:
         folder = Path(name) / "model"
         to_ctranslate2(model, folder)
         engine = Translator(
-            str(folder), device="cpu", compute_type="float32", inter_threads=1, intra_threads=1
-        )
+            str(folder), device="cpu", compute_type=job.precision, inter_threads=1,
+            intra_threads=1,
+        )  # fmt: skip
 
     def translate(lines: list[str], beam: int, batch: int) -> list[str]:
         rows = [[str(piece) for piece in row] for row in tokenizers.source.encode(lines)]
@@ -295,6 +307,13 @@ def ctranslate2(job: Job) -> tuple[Translate, tuple[int, ...]]:
     return translate, BATCHES
 
 
+def as_precision(name: str) -> Precision:
+    """The precision of this name."""
+    precision: Precision = "int8" if name == "int8" else "float32"
+    assert precision == name
+    return precision
+
+
 CONTENDERS = {
     "nmt": ours,
     "Hugging Face generate": hugging_face,
@@ -308,22 +327,37 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     if job.tuned:
         choose_matrix_library()
     translate, batches = CONTENDERS[job.contender](job)
-    greedy = translate(job.lines, 1, batches[-1])
-    some = job.lines[:TRIED_LINES]
-    translate(some, job.beam, batches[0])
-    tried = {batch: _timed(translate, some, job.beam, batch)[0] for batch in batches}
-    batch = min(tried, key=lambda batch: tried[batch])
+    translate(job.lines[:TRIED_LINES], 1, batches[-1])
+    greedy_batch, _ = _quickest(translate, job.lines[:TRIED_LINES], 1, batches)
+    greedy = [_timed(translate, job.lines, 1, greedy_batch) for _ in range(job.repeats)]
+    batch, tried = _quickest(translate, job.lines[:TRIED_LINES], job.beam, batches)
     timings = [_timed(translate, job.lines, job.beam, batch) for _ in range(job.repeats)]
+    warmed_up = job.lines[: job.alone // 5]
+    alone = [_timed(translate, [line], job.beam, 1) for line in warmed_up + job.lines[: job.alone]][
+        len(warmed_up) :
+    ]
     return {
         "batch": batch,
         "seconds_by_batch": tried,
         "cpu_seconds": [cpu for cpu, _, _ in timings],
         "wall_seconds": [wall for _, wall, _ in timings],
         "texts": timings[-1][2],
-        "greedy_texts": greedy,
+        "greedy_cpu_seconds": [cpu for cpu, _, _ in greedy],
+        "greedy_texts": greedy[-1][2],
+        "alone_wall_seconds": [wall for _, wall, _ in alone],
+        "peak_memory_bytes": peak_memory(),
         "threads": torch.get_num_threads(),
         "cores": len(os.sched_getaffinity(0)),
     }
+
+
+def _quickest(
+    translate: Translate, lines: list[str], beam: int, batches: tuple[int, ...]
+) -> tuple[int, dict[int, float]]:
+    """The batch size that takes the least time for these lines, and what each takes."""
+    translate(lines, beam, batches[0])
+    tried = {batch: _timed(translate, lines, beam, batch)[0] for batch in batches}
+    return min(tried, key=lambda batch: tried[batch]), tried
 
 
 def _timed(

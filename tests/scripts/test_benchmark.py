@@ -143,18 +143,29 @@ def test_training_table(tmp_path: Path) -> None:
 
 def test_translation_table(tmp_path: Path) -> None:
     nmt = {
-        "contender": "nmt", "tuned": False, "batch": 0, "cpu_seconds": [9.0, 10.0, 30.0],
-        "wall_seconds": [9.0, 20.0, 30.0], "bleu": 38.25, "signature": "nrefs:1", "same_beam": 1.0,
-        "same_greedy": 1.0,
+        "contender": "nmt", "batch": 0, "cpu_seconds": [9.0, 10.0, 30.0],
+        "wall_seconds": [9.0, 20.0, 30.0], "greedy_cpu_seconds": [4.0],
+        "alone_wall_seconds": [0.02, 0.0144, 0.01], "peak_memory_bytes": 512_000_000,
+        "bleu": 38.25, "signature": "nrefs:1", "same_beam": 1.0, "same_greedy": 1.0,
     }  # fmt: skip
     peer = {**nmt, "contender": "peer", "batch": 64, "cpu_seconds": [20.0], "same_beam": 0.905}
-    missing = {"contender": "CTranslate2", "tuned": False, "skipped": "not there"}
-    result = {"lines": 1000, "beam": 5, "rows": [nmt, peer, missing]}
+    both = {**nmt, "contender": "nmt, 2 cores", "wall_seconds": [10.0]}
+    missing = {"contender": "CTranslate2", "skipped": "not there"}
+    result = {"lines": 1000, "beam": 5, "rows": [nmt, both, peer, missing]}
     lines = shown(bench_translation, result, tmp_path)
     cells = [line.split() for line in lines]
-    assert ["nmt", "own", "100.0", "50.0", "1.00", "38.25", "100.0", "%", "100.0", "%"] in cells
-    assert ["peer", "64", "50.0", "50.0", "2.00", "38.25", "100.0", "%", "90.5", "%"] in cells
+    shared = ["250.0", "14.4", "512", "38.25", "100.0", "%"]
+    assert ["nmt", "own", "100.0", "50.0", "1.00", *shared, "100.0", "%"] in cells
+    assert ["peer", "64", "50.0", "50.0", "0.50", *shared, "90.5", "%"] in cells
+    assert "nmt on two cores: 2.00 times one, by the clock" in lines
     assert "left out: CTranslate2: not there" in lines
+
+
+def test_contenders_have_names_of_their_own() -> None:
+    names = [contender.name for contender in bench_translation.CONTENDERS]
+    assert len(set(names)) == len(names)
+    assert names[0] == "nmt"
+    assert "nmt, preset fast, int8, shortlist" in names
 
 
 @pytest.mark.parametrize("script", [bench_translation, check_batch_independence])
