@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from nmt.errors import UserError
 from nmt.machine import available_cores
 from nmt.model_folder import ModelFolder
 from nmt.neural.backends.options import other_options
+from nmt.neural.search.hypotheses import FoundPieces
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization.pair import TokenizerPair
@@ -85,43 +88,50 @@ class CTranslate2Translator(Translator):
 
         Raises UserError for what CTranslate2 does not do, or not as the native search does.
         """
-        refuse_options(options, self.settings)
-        rows = self.tokenizers.source.encode(segments)
-        found: list[list[tuple[float, list[int]]]] = [[] for _ in rows]
-        limits = [self._limit(len(row)) for row in rows]
-        for limit, of_limit in itertools.groupby(
-            sorted(range(len(rows)), key=lambda i: -limits[i]), key=lambda i: limits[i]
-        ):
-            numbers = list(of_limit)
-            results = self._search_pieces([rows[i] for i in numbers], options, limit)
-            for number, result in zip(numbers, results, strict=True):
-                found[number] = result
-        flat = [pieces for best in found for _, pieces in best]
-        texts = iter(self.tokenizers.target.decode(flat))
+        found = self.search_pieces(self.tokenizers.source.encode(segments), options)
+        texts = iter(self.tokenizers.target.decode([one.pieces for best in found for one in best]))
         return [
-            [Hypothesis(next(texts), score, len(pieces) + 1) for score, pieces in best]
+            [Hypothesis(next(texts), one.score, len(one.pieces) + 1) for one in best]
             for best in found
         ]
+
+    def search_pieces(
+        self, sources: Sequence[Sequence[int] | np.ndarray], options: SearchOptions
+    ) -> list[list[FoundPieces]]:
+        """The n-best pieces of each source, in order; no source may be empty.
+
+        Raises UserError for what CTranslate2 does not do, or not as the native search does.
+        """
+        refuse_options(options, self.settings)
+        found: list[list[FoundPieces]] = [[] for _ in sources]
+        limits = [self._limit(len(source)) for source in sources]
+        by_limit = sorted(range(len(sources)), key=lambda i: -limits[i])
+        for limit, of_limit in itertools.groupby(by_limit, key=lambda i: limits[i]):
+            numbers = list(of_limit)
+            results = self._search([sources[i] for i in numbers], options, limit)
+            for number, result in zip(numbers, results, strict=True):
+                found[number] = result
+        return found
 
     def _limit(self, source_pieces: int) -> int:
         """Most pieces of output, a power of two: it depends on the sentence, not on its batch."""
         wanted = self.settings.max_length_ratio * source_pieces + self.settings.max_length_extra
         return min(1 << (max(2, int(wanted)) - 1).bit_length(), self._max_positions)
 
-    def _search_pieces(
-        self, rows: Sequence[Sequence[int]], options: SearchOptions, limit: int
-    ) -> list[list[tuple[float, list[int]]]]:
-        """Scores and pieces of the n best of each source, best first."""
+    def _search(
+        self, sources: Sequence[Sequence[int] | np.ndarray], options: SearchOptions, limit: int
+    ) -> list[list[FoundPieces]]:
+        """The n best of sources that may have so many pieces of output."""
         beam = max(options.beam or self.settings.beam, options.nbest)
         alpha = self.settings.length_penalty
         if options.length_penalty is not None:
             alpha = options.length_penalty
         workers = self._engine.num_translators
-        found = self._engine.translate_batch(
-            [[self._source_names[piece] for piece in row] for row in rows],
+        results = self._engine.translate_batch(
+            [[self._source_names[piece] for piece in source] for source in sources],
             beam_size=beam,
             num_hypotheses=beam,
-            max_batch_size=min(MOST_SENTENCES, -(-len(rows) // workers)),
+            max_batch_size=min(MOST_SENTENCES, -(-len(sources) // workers)),
             length_penalty=alpha,
             max_decoding_length=limit,
             max_input_length=0,
@@ -130,28 +140,29 @@ class CTranslate2Translator(Translator):
             suppress_sequences=[[self._target_names[piece]] for piece in (PAD_ID, BOS_ID, UNK_ID)],
         )
         return [
-            _rank(
-                [
-                    (score, [self._target_ids[name] for name in hypothesis])
-                    for score, hypothesis in zip(one.scores, one.hypotheses, strict=True)
-                ],
+            _ranked(
+                (
+                    ([self._target_ids[name] for name in names], score)
+                    for names, score in zip(result.hypotheses, result.scores, strict=True)
+                ),
                 alpha,
             )[: options.nbest]
-            for one in found
+            for result in results
         ]
 
 
-def _rank(found: list[tuple[float, list[int]]], alpha: float) -> list[tuple[float, list[int]]]:
-    """The same hypotheses by the score of the native search, best first.
+def _ranked(found: Iterable[tuple[list[int], float]], alpha: float) -> list[FoundPieces]:
+    """Pieces and their scores by CTranslate2, ranked by the score of the native search, best first.
 
     CTranslate2 divides log-probabilities by ``n ** alpha``, n being the pieces and the end; the
     native search by ``((5 + n) / 6) ** alpha`` (Wu et al. 2016, equation 14).
     """
-    rescored = []
-    for score, pieces in found:
+    ranked = []
+    for pieces, score in found:
         n = len(pieces) + 1
-        rescored.append((score * (6 * n / (5 + n)) ** alpha, pieces))
-    return sorted(rescored, key=lambda one: -one[0])
+        log_p = score * n**alpha
+        ranked.append(FoundPieces(pieces, log_p / ((5 + n) / 6) ** alpha, log_p))
+    return sorted(ranked, key=lambda one: -one.score)
 
 
 def refuse_options(options: SearchOptions, settings: SearchSettings) -> None:

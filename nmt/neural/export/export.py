@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -77,15 +78,20 @@ def write_export(
 
     settings: dict[str, Any] = dict(opened.folder.settings)
     settings["quantization"] = quantization
-    return write_model_folder(
-        output,
-        kind=KINDS[to],
-        source_language=opened.folder.source_language,
-        target_language=opened.folder.target_language,
-        settings=settings,
-        training=opened.folder.training,
-        fill=fill,
-    )
+    try:
+        return write_model_folder(
+            output,
+            kind=KINDS[to],
+            source_language=opened.folder.source_language,
+            target_language=opened.folder.target_language,
+            settings=settings,
+            training=opened.folder.training,
+            fill=fill,
+        )
+    except UserError:
+        with contextlib.suppress(OSError):
+            output.rmdir()  # if there is nothing in it
+        raise
 
 
 def _writer(to: Format) -> Write:

@@ -69,8 +69,8 @@ def walk(one: Steps, other: Steps, sentences: int, tolerance: float) -> float:
 def test_steps_are_those_of_pytorch(changes: dict[str, Any], tmp_path: Path) -> None:
     model = make_model(**changes)
     sources = random_rows([5, 1, 9])
-    steps = (begin_steps(m, sources, beam=5) for m in (model, exported(model, tmp_path)))
-    walk(*steps, sentences=3, tolerance=2e-5)
+    ours, theirs = (begin_steps(m, sources, beam=5) for m in (model, exported(model, tmp_path)))
+    walk(ours, theirs, sentences=3, tolerance=2e-5)
 
 
 @torch.inference_mode()
@@ -78,10 +78,10 @@ def test_steps_are_those_of_pytorch(changes: dict[str, Any], tmp_path: Path) -> 
 def test_rounded_weights_are_near(quantization: str, tolerance: float, tmp_path: Path) -> None:
     model = make_model()
     sources = random_rows([5, 1, 9])
-    steps = (
+    ours, theirs = (
         begin_steps(m, sources, beam=5) for m in (model, exported(model, tmp_path, quantization))
     )
-    assert walk(*steps, sentences=3, tolerance=tolerance) > 1e-5
+    assert walk(ours, theirs, sentences=3, tolerance=tolerance) > 1e-5
 
 
 @pytest.mark.parametrize("beam", [1, 4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 from pathlib import Path
@@ -70,13 +71,12 @@ def make_marian(
     folder: Path, *, seed: int = 1, std: float = 0.3, separate: bool = False, **changes: Any
 ) -> Any:
     """A random MarianMTModel with its tokenizer, saved in ``folder``, in OPUS-MT's layout."""
-    from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
-
+    transformers: Any = importlib.import_module("transformers")
     sizes = write_tokenizers(folder, separate=separate)
     torch.manual_seed(seed)
     pad = 2 if separate else sizes[0] - 1
-    model = MarianMTModel(
-        MarianConfig(
+    model = transformers.MarianMTModel(
+        transformers.MarianConfig(
             vocab_size=sizes[0], decoder_vocab_size=sizes[-1],
             share_encoder_decoder_embeddings=not separate,
             d_model=16, encoder_layers=2, decoder_layers=2,
@@ -98,12 +98,12 @@ def make_marian(
         model.final_logits_bias.normal_()
         model.final_logits_bias[:, pad] = 0
         model.final_logits_bias[:, 0] = 1.0  # so that translations end
-    model.generation_config = GenerationConfig(
+    model.generation_config = transformers.GenerationConfig(
         pad_token_id=pad, decoder_start_token_id=pad, eos_token_id=0, num_beams=4,
         bad_words_ids=[[pad], [1]], max_length=128,
     )  # fmt: skip
     model.save_pretrained(folder)
-    tokenizer = MarianTokenizer(
+    tokenizer = transformers.MarianTokenizer(
         str(folder / "source.spm"), str(folder / "target.spm"), str(folder / "vocab.json"),
         target_vocab_file=str(folder / "target_vocab.json") if separate else None,
         separate_vocabs=separate, source_lang="en", target_lang="de",
