@@ -29,6 +29,7 @@ from nmt.neural.kernels import (
     add_norm_triton,
     cross_entropy_triton,
     embedding_triton,
+    linear_relu_triton,
     packed_attention_triton,
 )
 from nmt.neural.kernels.gpu import HEAD_WIDTHS
@@ -90,6 +91,12 @@ def variants() -> Iterator[Variant]:
             {"PADDING": PAD_ID, "GRADIENT": gradient, "BLOCK": cross_entropy_triton.BLOCK},
             cross_entropy_triton.NUM_WARPS, even=("vocabulary", "columns"),
         )  # fmt: skip
+    yield Variant(
+        "relu backward", linear_relu_triton.relu_backward_kernel,
+        {**_types("d_out out d_before", HALF), "sums": "*fp32"},
+        {"ROWS": linear_relu_triton.ROWS, "COLUMNS": linear_relu_triton.COLUMNS},
+        linear_relu_triton.NUM_WARPS, even=("width",),
+    )  # fmt: skip
     floats = "gain1 gain2 eps weight_decay clip_norm"
     for of_gradients in (HALF, "*fp32"):
         yield Variant(

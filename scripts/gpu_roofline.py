@@ -34,7 +34,7 @@ class Traffic:
     attention: float
     norms: float
     feed_forward: float
-    """ReLU's gradient."""
+    """ReLU's gradient, and the bias' before it."""
     biases: float
     """Their gradients, sums over all rows."""
     loss: float
@@ -61,8 +61,8 @@ def traffic(architecture: Architecture, source: float, target: float) -> Traffic
         norms=9 * (encoder * 2 * s + decoder * 3 * t),
         # The gradient and the result in, the gradient out.
         feed_forward=3 * wide * (encoder * s + decoder * t),
-        # Of q, k, v, out (across, k and v are of the source), and both of the feed-forward.
-        biases=encoder * (5 + wide) * s + decoder * ((7 + wide) * t + 2 * s),
+        # Of q, k, v, out (across, k and v are of the source), and the feed-forward's second.
+        biases=encoder * 5 * s + decoder * (7 * t + 2 * s),
         # The logits are written, read, and read twice as gradients; half stay in the cache.
         loss=2 * target * vocabulary * HALF,
         embedding=2.5 * (s + t) + 2 * vocabulary * architecture.width * HALF,

@@ -20,6 +20,7 @@ from nmt.neural.kernels import (
     add_norm_triton,
     cross_entropy_triton,
     embedding_triton,
+    linear_relu_triton,
 )
 from nmt.neural.kernels.adamw import (
     AdamWSettings,
@@ -83,6 +84,7 @@ def cases(sizes: Sizes, dtype: torch.dtype, device: str) -> Iterator[Case]:
         yield loss_case(sizes.positions, width, vocabulary, dtype, device)
         for kind in (nn.LayerNorm, nn.RMSNorm):
             yield norm_case(sizes.positions, width, kind, dtype, device)
+        yield relu_case(sizes.positions, width, dtype, device)
         yield adamw_case(parameters, dtype, device)
         yield embedding_case(sizes.positions, width, vocabulary, dtype, device)
     for index, vocabulary in enumerate(sizes.vocabularies):
@@ -203,6 +205,26 @@ def norm_case(
         f"add {kind.__name__}", f"{rows} x {width}", [y, residual, *parameters],
         {"ours": ours, "eager": eager},
         forward_bytes=4 * tensor_bytes, both_bytes=9 * tensor_bytes, exact=None,
+    )  # fmt: skip
+
+
+def relu_case(rows: int, width: int, dtype: torch.dtype, device: str) -> Case:
+    """The hidden layer of the feed-forward, four times as wide."""
+    x = torch.randn(rows, width, dtype=dtype, device=device)
+    weight = (torch.randn(4 * width, width, device=device) / width**0.5).to(dtype)
+    bias = torch.randn(4 * width, dtype=dtype, device=device)
+
+    def eager(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.relu(F.linear(x, weight, bias))
+
+    def ours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return linear_relu_triton.linear_relu(x, weight, bias)
+
+    narrow = rows * width * dtype.itemsize
+    return Case(
+        "linear relu", f"{rows} x {width} to {4 * width}", [x, weight, bias],
+        {"ours": ours, "eager": eager},
+        forward_bytes=5 * narrow, both_bytes=27 * narrow, both_flops=24.0 * rows * width * width,
     )  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 Precision = Literal["ieee", "tf32"]
 """How matrix products of float32 are computed; those of the half types add up in float32."""
 
-Kernel = Literal["attention", "add_norm", "embedding", "cross_entropy", "adamw"]
+Kernel = Literal[
+    "attention", "add_norm", "embedding", "linear_relu", "cross_entropy", "adamw"
+]  # fmt: skip
 """Each has a reference in plain PyTorch that can take its place."""
 
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)

@@ -71,7 +71,7 @@ class FeedForward(nn.Module):
     def forward(self, x_ND: Tensor, keys: DropoutKeys | DeviceKeys | None = None) -> Tensor:
         """Map each position by itself: [..., D] to [..., D]."""
         if self.activation == "relu" and isinstance(keys, DeviceKeys):
-            h_NF = linear_relu(x_ND, self.inner.weight, self.inner.bias)
+            h_NF = linear_relu(x_ND, self.inner.weight, self.inner.bias, keys)
             return self._close(h_NF, keys)
         h_NF = self.inner(x_ND)
         if self.activation == "relu":

@@ -28,7 +28,7 @@ def run(script: str, *options: str, **environment: str) -> str:
 def test_a_dry_run_of_the_benchmark_goes_through_every_kernel() -> None:
     lines = run("bench_kernels", "--dry-run").splitlines()[1:]
     of_ours = [line for line in lines if " ours " in line]
-    for kernel in ("attention cross", "loss", "add LayerNorm", "adamw", "embedding"):
+    for kernel in ("attention cross", "loss", "add LayerNorm", "linear relu", "adamw", "embedding"):
         assert any(line.startswith(kernel) for line in of_ours)
     errors = [float(line.split()[-1]) for line in of_ours if "e-" in line.split()[-1]]
     assert len(errors) >= 4
