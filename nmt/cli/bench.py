@@ -71,7 +71,7 @@ def bench(
         chosen = settings.with_members(choose_systems(system, list(settings.systems)))
         names = [name for name in settings.systems if name in chosen]
         if ranks is None and gpus is not None:
-            start_ranks("nmt.cli.bench", gpus, device)
+            start_ranks(gpus, device)
         stop = StopOnSignal()
 
         from rich.console import Console

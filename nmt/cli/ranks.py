@@ -49,11 +49,10 @@ def find_place(gpus: int | None) -> Place | None:
     return place
 
 
-def start_ranks(module: str, gpus: int, device: Literal["auto", "cpu", "cuda"]) -> None:
+def start_ranks(gpus: int, device: Literal["auto", "cpu", "cuda"]) -> None:
     """Run the command of this process once for each of so many GPUs, if it is more than one.
 
     Args:
-        module: the command's module.
         gpus: what ``--gpus`` says.
         device: what ``--device`` says.
 
@@ -80,7 +79,10 @@ def start_ranks(module: str, gpus: int, device: Literal["auto", "cpu", "cuda"]) 
         return
     from nmt.launch import launch
 
-    raise typer.Exit(launch([sys.executable, "-m", module, *sys.argv[1:]], gpus))
+    # As this process was started, so that ranks call themselves by the same name.
+    spec = sys.modules["__main__"].__spec__
+    how = [sys.argv[0]] if spec is None else ["-m", spec.name]
+    raise typer.Exit(launch([sys.executable, *how, *sys.argv[1:]], gpus))
 
 
 def follow(place: Place) -> None:
@@ -91,14 +93,14 @@ def follow(place: Place) -> None:
     from nmt.stopping import StopOnSignal, Stopped
 
     stop = StopOnSignal(announces=False)
-    with among(place) as ranks:
-        from nmt.neural.train import join_training
+    try:
+        with among(place) as ranks:
+            from nmt.neural.train import join_training
 
-        try:
             while (job := ranks.board.next_job()) is not None:
                 join_training(job, ranks, stop)
-        except (Stopped, KeyboardInterrupt):
-            raise typer.Exit(stop_code(stop)) from None
+    except (Stopped, KeyboardInterrupt):
+        raise typer.Exit(stop_code(stop)) from None
 
 
 @contextlib.contextmanager
@@ -117,6 +119,7 @@ def among(place: Place) -> Iterator[Together]:
     """Be among the ranks; a failure in this block ends all of them."""
     from nmt.neural.training.distribution import Together
     from nmt.neural.training.noticeboard import FailedElsewhere, Noticeboard
+    from nmt.stopping import Stopped
 
     board = Noticeboard.join(place)
     board.watch()
@@ -124,7 +127,7 @@ def among(place: Place) -> Iterator[Together]:
         yield Together(place, board)
     except FailedElsewhere as elsewhere:
         raise typer.Exit(elsewhere.code) from None
-    except (typer.Exit, KeyboardInterrupt) as ending:
+    except (typer.Exit, KeyboardInterrupt, Stopped) as ending:
         code: Any = getattr(ending, "exit_code", INTERRUPTED)
         board.fail(code, interrupted=True)
         raise

@@ -47,7 +47,7 @@ def train(
         settings = read_recipe(recipe, overrides or (), data_root=data)
         names = choose_systems(system, list(settings.systems))
         if ranks is None and gpus is not None:
-            start_ranks("nmt.cli.train", gpus, device)
+            start_ranks(gpus, device)
         stop = StopOnSignal()
 
         from rich.console import Console

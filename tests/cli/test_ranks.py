@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
@@ -141,6 +142,31 @@ def test_more_gpus_than_there_are(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert "--gpus: there are 2 GPUs, not 4" in refused(message, "--gpus", "4")
+
+
+@pytest.mark.parametrize("module", [None, "nmt.cli.train"])
+def test_ranks_are_started_as_the_command_was(
+    message: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, module: str | None
+) -> None:
+    """With the same arguments, by its script or its module; their exit code is that of all."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    spec = None if module is None else importlib.util.find_spec(module)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    arguments = ["small.yaml", "--gpus", "2", "--fresh"]
+    monkeypatch.setattr(sys, "argv", ["bin/nmt-train", *arguments])
+    started = []
+
+    def note(command: list[str], size: int) -> int:
+        started.append((command, size))
+        return 143
+
+    monkeypatch.setattr("nmt.launch.launch", note)
+    with pytest.raises(SystemExit) as raised:
+        run(train, arguments=arguments)
+    assert raised.value.code == 143
+    how = ["bin/nmt-train"] if module is None else ["-m", module]
+    assert started == [([sys.executable, *how, *arguments], 2)]
 
 
 def test_the_recipe_is_read_before_ranks_are_started(
