@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nmt.neural.kernels.counter import DeviceKeys, key_words
+from nmt.neural.kernels.gpu import Kernel
 from nmt.neural.kernels.linear_relu import linear_relu, linear_relu_reference
 from tests.neural.exactness import assert_kernel_as_exact
 
@@ -38,5 +39,6 @@ def test_a_number_that_is_none_shows(device: str) -> None:
 
 def test_the_reference_can_take_its_place(device: str) -> None:
     x, weight, bias = (torch.randn(s, device=device) for s in ((3, 4), (5, 4), (5,)))
-    keys = DeviceKeys(key_words(1, 2, device), ("linear_relu",))
+    references: tuple[Kernel, ...] = ("linear_relu",)
+    keys = DeviceKeys(key_words(1, 2, device), references)
     assert torch.equal(linear_relu(x, weight, bias, keys), linear_relu_reference(x, weight, bias))
