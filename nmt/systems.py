@@ -23,6 +23,7 @@ def load(
     backend: Backend = "auto",
     precision: Precision | None = None,
     options: SearchOptions | None = None,
+    provider: str | None = None,
 ) -> Translator:
     """Open a model folder, of whichever kind of system.
 
@@ -39,6 +40,8 @@ def load(
             what ``options`` ask for.
         precision: in what to compute; None takes what the weights are kept in.
         options: what searches will be asked for, as far as it is known.
+        provider: for the backend ``onnx``, ONNX Runtime's name of an execution provider, such as
+            ``TensorrtExecutionProvider``; None goes by the device.
 
     Raises UserError if it is not one, if something of it is missing or damaged, if the device is
     not there, or if the backend is not installed or cannot compute this model.
@@ -53,7 +56,7 @@ def load(
     folder = open_model_folder(Path(path))
     chosen = choose_backend(folder, backend, device=device, precision=precision, options=options)
     if chosen != "native":
-        return load_with(folder, chosen, device=device, precision=precision)
+        return load_with(folder, chosen, device=device, precision=precision, provider=provider)
     if precision not in (None, "float32") and folder.kind not in _NEURAL:
         raise UserError(
             f"systems of kind {folder.kind} do not compute in {precision}",

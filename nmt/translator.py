@@ -117,6 +117,8 @@ class Translator(ABC):
     """Language code of the text that it takes."""
     target_language: str
     """Language code of the text that it gives."""
+    backend: str = "native"
+    """Which program computes: ours, or one that a neural model was converted for."""
     default_batch_tokens: int = 4096
     """Source positions searched at once unless the caller says otherwise."""
 

@@ -358,6 +358,8 @@ def translate(
             [model, *ensemble] if ensemble else model,
             device=device, backend=backend, precision=precision, options=asked,
         )  # fmt: skip
+        if verbose:
+            typer.echo(f"backend: {translator.backend}", err=True)
         if rerank is not None:
             from nmt.neural.reranking import rerank as reranking
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 from typing import Final, Literal
 
 from nmt.errors import UserError
@@ -25,8 +24,6 @@ FASTEST_FIRST: Final[dict[tuple[str, str], tuple[Backend, ...]]] = {
     ("cpu", "int8"): ("native", "ctranslate2", "onnx"),
 }
 """Backends by device and precision, as scripts/bench_backends.py measured them."""
-
-_log = logging.getLogger(__name__)
 
 
 def installed(backend: Backend) -> bool:

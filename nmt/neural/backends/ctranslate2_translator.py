@@ -36,6 +36,8 @@ MOST_SENTENCES: Final = 64
 class CTranslate2Translator(Translator):
     """Translates raw text with a CTranslate2 model and the tokenizers that it was trained with."""
 
+    backend = KIND
+
     def __init__(
         self,
         engine: Any,

@@ -34,7 +34,7 @@ def load_onnx(
     architecture = Architecture.from_json(
         folder.settings.get("architecture"), where=str(folder.path)
     )
-    return NeuralTranslator(
+    translator = NeuralTranslator(
         OnnxTransformer(architecture, graphs, providers),
         TokenizerPair.load(folder.path / TOKENIZER),
         SearchSettings.model_validate(folder.settings["search"]),
@@ -43,3 +43,5 @@ def load_onnx(
         workers=workers if on_cpu else 1,
         max_source_pieces=folder.settings.get("max_source_pieces"),
     )
+    translator.backend = "onnx"
+    return translator

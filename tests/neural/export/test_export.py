@@ -58,6 +58,7 @@ def test_a_model_that_cannot_be_written_to(
     for cache in (tmp_path / "cache", Path("/proc/nowhere")):
         monkeypatch.setattr("platformdirs.user_cache_path", lambda _, path=cache: path)
         translator = nmt.load(model, device="cpu", backend=backend)  # type: ignore[arg-type]
+        assert translator.backend == backend
         assert [one.text for one in translator.translate(LINES, beam=1)] == expected
     assert len(list((tmp_path / "cache" / "converted").iterdir())) == 1
     assert before == {path: path.stat().st_mtime_ns for path in model.rglob("*")}
