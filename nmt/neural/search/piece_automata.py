@@ -51,16 +51,19 @@ class PieceAutomaton:
 
 
 @njit(nogil=True, cache=True)
-def _lift(next_SB: Any, bytes_N: Any, ends_V: Any, first_piece: int, out_SV: Any) -> None:
-    """The state after each state and piece; pieces before the first change nothing."""
+def _lift(
+    next_SB: Any, final_S: Any, bytes_N: Any, ends_V: Any, first: int, out_SV: Any, leads_SS: Any
+) -> None:
+    """The state after each state and each piece from the first on; and what leads where at all."""
     for state in range(len(next_SB)):
-        for piece in range(len(ends_V)):
+        for piece in range(first, len(ends_V)):
             after = state
-            if piece >= first_piece:
-                begin = ends_V[piece - 1]
-                for place in range(begin, ends_V[piece]):
-                    after = next_SB[after, bytes_N[place]]
-            out_SV[state, piece] = after
+            for place in range(ends_V[piece - 1], ends_V[piece]):
+                if final_S[after]:
+                    break
+                after = next_SB[after, bytes_N[place]]
+            out_SV[state, piece - first] = after
+            leads_SS[state, after] = True
 
 
 @njit(nogil=True, cache=True)
@@ -109,18 +112,17 @@ class Spelling:
     def lift(self, automaton: ByteAutomaton) -> PieceAutomaton:
         """What pieces do in each state of an automaton."""
         states = len(automaton.next_SB)
-        after_SV = np.empty((states, len(self.ends_V)), dtype=np.int32)
-        _lift(automaton.next_SB, self.bytes_N, self.ends_V, NUM_CONTROL_IDS, after_SV)
-        text_SV = after_SV[:, NUM_CONTROL_IDS:]
+        text_SV = np.empty((states, len(self.ends_V) - NUM_CONTROL_IDS), dtype=np.int32)
+        leads_SS = np.zeros((states, states), dtype=np.bool_)
+        _lift(
+            automaton.next_SB, automaton.final_S, self.bytes_N, self.ends_V, NUM_CONTROL_IDS,
+            text_SV, leads_SS,
+        )  # fmt: skip
         remaining_S = np.where(automaton.holds_S, 0, UNREACHABLE).astype(np.int32)
-        distance = 0
-        while True:
-            reaches_S = (remaining_S[text_SV] == distance).any(axis=1)
-            new_S = reaches_S & (remaining_S == UNREACHABLE)
-            distance += 1
-            if not new_S.any():
-                break
-            remaining_S[new_S] = distance
+        reached_S = automaton.holds_S
+        while reached_S.any():
+            reached_S = leads_SS[:, reached_S].any(axis=1) & (remaining_S == UNREACHABLE)
+            remaining_S[reached_S] = remaining_S[remaining_S < UNREACHABLE].max() + 1
         left_SV = remaining_S[text_SV]
         open_S = remaining_S[remaining_S < UNREACHABLE]
 
