@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -13,6 +14,7 @@ import torch
 from nmt.errors import UserError
 from nmt.model_folder import ModelFolder, open_model_folder, write_model_folder
 from nmt.neural.export.opened import OpenedModel, open_transformer
+from nmt.neural.search.shortlist import SHORTLIST
 from nmt.neural.system import TOKENIZER, WEIGHTS
 
 Format = Literal["ctranslate2", "onnx", "huggingface", "safetensors"]
@@ -75,6 +77,8 @@ def write_export(
     def fill(staging: Path) -> None:
         write(opened, staging, quantization)
         opened.tokenizers.save(staging / TOKENIZER)
+        if KINDS[to] == "transformer" and SHORTLIST in opened.folder.files:
+            shutil.copyfile(opened.folder.file(SHORTLIST), staging / SHORTLIST)
 
     settings: dict[str, Any] = dict(opened.folder.settings)
     settings["quantization"] = quantization
