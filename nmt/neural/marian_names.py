@@ -95,7 +95,7 @@ def to_theirs(weights: Mapping[str, Tensor], architecture: Architecture) -> dict
     Raises KeyError if one is missing.
     """
     order = _stream_order(architecture.width)
-    found = {}
+    found: dict[str, Tensor] = {}
     for same in _correspondence(architecture):
         tensor = weights[same.ours]
         if same.stream is not None:

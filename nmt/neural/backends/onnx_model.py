@@ -95,6 +95,7 @@ class Session:
         self._device = "cpu" if self._session.get_providers()[0].startswith("CPU") else "cuda"
         self._outputs = [output.name for output in self._session.get_outputs()]
         kinds = {item.name: item.type for item in self._session.get_inputs()}
+        self.inputs = frozenset(kinds)
         self.dtype = np.float16 if "tensor(float16)" in kinds.values() else np.float32
 
     def run(
@@ -103,13 +104,14 @@ class Session:
         """Compute all outputs by their names.
 
         Args:
-            arrays: inputs that come from the host.
+            arrays: inputs that come from the host; those that the graph does not have are left out.
             kept: inputs that an earlier run put out, or `upload` made.
             fetched: outputs that are wanted as arrays; others stay where they are.
         """
         binding = self._session.io_binding()
         for name, array in arrays.items():
-            binding.bind_cpu_input(name, array)
+            if name in self.inputs:
+                binding.bind_cpu_input(name, array)
         for name, value in kept.items():
             binding.bind_ortvalue_input(name, value)
         for name in self._outputs:

@@ -34,11 +34,13 @@ class OnnxSteps:
         self._length_B = np.array([len(source) + 1 for source in sources], dtype=np.int64)
         self._memory = self._encode(sources)
         heads, width = model.architecture.heads, model.architecture.head_width
-        nothing = np.empty((1, heads, 0, width), dtype=model.decoder.dtype)
+        attends = model.architecture.decoder == "attention"
+        shape = (1, heads, 0, width) if attends else (1, heads * width)
+        nothing = np.zeros(shape, dtype=model.decoder.dtype)
         self._caches: dict[str, Any] = {
-            f"{kind}_{number}": model.decoder.upload(nothing)
-            for number in range(model.architecture.decoder_layers)
-            for kind in ("keys", "values")
+            name.removeprefix("past_"): model.decoder.upload(nothing)
+            for name in model.decoder.inputs
+            if name.startswith("past_")
         }
         self._columns = 0
         self._step_R = self._begin_R = np.empty(0, dtype=np.int64)

@@ -127,13 +127,16 @@ class _Decoder:
         self.graph = g = Graph(dtype)
         self.layers = layers = Layers(model, g)
         self.heads, self.width = model.architecture.heads, model.architecture.head_width
-        piece_R, self.step_R, self.parent_R, begin_R = (
-            g.input(name, ("R",), integer=True) for name in ("piece", "step", "parent", "begin")
+        piece_R, self.step_R, self.parent_R = (
+            g.input(name, ("R",), integer=True) for name in ("piece", "step", "parent")
         )
-        self.drop = g.input("drop", (1,), integer=True)
-        columns = g.add("Sub", g.input("columns", (1,), integer=True), self.drop)
-        hidden_RT = g.add("Less", g.count(columns), g.unsqueeze(begin_R, 1))
-        self.mask_R1T = g.hidden_where(g.unsqueeze(hidden_RT, 1))
+        attends = model.architecture.decoder == "attention"
+        if attends:
+            begin_R = g.input("begin", ("R",), integer=True)
+            self.drop = g.input("drop", (1,), integer=True)
+            columns = g.add("Sub", g.input("columns", (1,), integer=True), self.drop)
+            hidden_RT = g.add("Less", g.count(columns), g.unsqueeze(begin_R, 1))
+            self.mask_R1T = g.hidden_where(g.unsqueeze(hidden_RT, 1))
         self.sentence_G, length_G = (
             g.input(name, ("G",), integer=True) for name in ("sentence", "length")
         )
@@ -145,8 +148,9 @@ class _Decoder:
         x_RD = layers.embed("target_embedding", piece_R, self.step_R)
         for number in range(model.architecture.decoder_layers):
             layer = f"decoder.{number}"
-            norm = f"{layer}.self_attention_norm"
-            x_RD = layers.leave(norm, x_RD, self.look_back(number, layers.enter(norm, x_RD)))
+            norm = f"{layer}.self_attention_norm" if attends else f"{layer}.recurrence_norm"
+            look_back = self.look_back if attends else self.recur
+            x_RD = layers.leave(norm, x_RD, look_back(number, layers.enter(norm, x_RD)))
             norm = f"{layer}.cross_attention_norm"
             y_RD, attention_GKS = self.look_at_source(number, layers.enter(norm, x_RD))
             x_RD = layers.leave(norm, x_RD, y_RD)
@@ -184,6 +188,24 @@ class _Decoder:
         weights_RHT = g.add("Softmax", scores_RHT, axis=2)
         mixed_RH1E = g.add("MatMul", g.unsqueeze(weights_RHT, 2), v_RHTE)
         return layers.linear(f"{name}.out", g.reshape(mixed_RH1E, 0, -1))
+
+    def recur(self, number: int, x_RD: str) -> str:
+        """An SSRU, whose state is in the caches; see `nmt.neural.model.ssru`."""
+        g, layers = self.graph, self.layers
+        width = self.heads * self.width
+        maps = layers.linear(f"decoder.{number}.recurrence.maps", x_RD)
+        candidate_RD, gate_RD = g.split(maps, 2, axis=1)
+        past = g.input(f"past_states_{number}", ("P", width))
+        goes_on_R = g.add("Greater", self.step_R, g.integers(0))
+        zero = g.number(0.0)
+        before_RD = g.add(
+            "Where", g.unsqueeze(goes_on_R, 1), g.add("Gather", past, self.parent_R, axis=0), zero
+        )
+        change_RD = g.add("Sub", before_RD, candidate_RD)
+        kept_RD = g.add("Mul", g.add("Sigmoid", gate_RD), change_RD)
+        state_RD = g.add("Add", candidate_RD, kept_RD)
+        g.output(f"new_states_{number}", state_RD, ("R", width))
+        return g.add("Relu", state_RD)
 
     def look_at_source(self, number: int, x_RD: str) -> tuple[str, str]:
         """Attention to the memory, [R, D], and its mean weights, [G, K, S]."""

@@ -18,7 +18,7 @@ CTRANSLATE2: Final[Supported] = {
     "activation": ("relu", "gelu", "swish", "swiglu"),
     "tied_embeddings": ("all", "decoder", "none"),
 }
-ONNX: Final[Supported] = {**CTRANSLATE2}
+ONNX: Final[Supported] = {**CTRANSLATE2, "decoder": ("attention", "ssru")}
 MARIAN: Final[Supported] = {
     "decoder": ("attention",),
     "norm": ("layernorm",),
