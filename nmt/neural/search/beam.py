@@ -1,7 +1,7 @@
 """Beam search over many sentences; those that are done make room for others.
 
-Shapes: B sentences being searched, K hypotheses of each at most (the beam), R rows (hypotheses of
-all of them), C candidates, V pieces, S source positions.
+Shapes: B sentences, R rows (hypotheses of those being searched), C candidates of each, N finished
+hypotheses wanted of each sentence, V pieces, S source positions.
 """
 
 from __future__ import annotations
@@ -11,20 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nmt.neural.kernels.top_pieces import top_pieces
 from nmt.neural.model.ensemble import SearchedModel
+from nmt.neural.search.beam_update import choose
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
 from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
 from nmt.neural.search.rows import rows_at_once
-from nmt.neural.search.shortlist import CandidateLists, Shortlist
+from nmt.neural.search.shortlist import Shortlist
 from nmt.neural.search.steps import begin_steps
 from nmt.recipe.neural import SearchSettings
-from nmt.tokenization.protocol import EOS_ID
-
-DEAD = -np.inf
-"""Score of a candidate that is none."""
 
 
 @torch.inference_mode()
@@ -62,14 +58,16 @@ def beam_search(
     positions = source_pieces.max() + 1 if covers else 0
     room = max(1, rows_at_once(model.output.device) // beam)
     waiting = np.arange(len(sources))
-    finished = _Finished(len(sources), nbest)
+    finished: list[list[FoundPieces]] = [[] for _ in sources]
+    best_BN = np.full((len(sources), nbest), -np.inf)
     lists = None if shortlist is None else shortlist.candidates(sources)
     steps = begin_steps(model, sources, beam=beam, lists=lists)
     rows = Hypotheses.of_nothing(waiting[:0], positions)
     while len(rows) or len(waiting):
-        free = room - len(np.unique(rows.sentence_R))
-        rows = rows.and_also(Hypotheses.of_nothing(waiting[:free], positions))
-        waiting = waiting[free:]
+        if len(waiting):
+            free = room - np.count_nonzero(np.diff(rows.sentence_R, prepend=-1))
+            rows = rows.and_also(Hypotheses.of_nothing(waiting[:free], positions))
+            waiting = waiting[free:]
         logits_RV, attention_RS = steps.advance(
             rows.piece_R, rows.parent_R, rows.sentence_R, weights=covers
         )
@@ -87,23 +85,24 @@ def beam_search(
             lists,
         )
         normaliser_R = length_normaliser(rows.length_R + 1, settings.length_penalty)
-        open_B, first_B = np.unique(rows.sentence_R, return_index=True)
-        score_BC, row_BC, piece_BC = _best_candidates(rows, log_p_RV, beam, lists)
-        ends_BC = piece_BC == EOS_ID
-        # An end that is not among the K best has better alternatives.
-        for b, c in np.argwhere(ends_BC[:, :beam] & (score_BC[:, :beam] > DEAD)):
-            row, log_p = int(row_BC[b, c]), float(score_BC[b, c])
-            score = log_p / float(normaliser_R[row]) + float(penalty_R[row])
-            finished.add(open_B[b], FoundPieces(rows.pieces(row), score, log_p))
-        score_BC = np.where(ends_BC, DEAD, score_BC)
-        kept_BK = np.argsort(-score_BC, axis=1, kind="stable")[:, :beam]
-        score_BK, row_BK, piece_BK = (
-            np.take_along_axis(x, kept_BK, axis=1) for x in (score_BC, row_BC, piece_BC)
-        )
-        goes_on_B = score_BK[:, 0] / normaliser_R[first_B] > finished.bars(open_B)
-        goes_on_BK = goes_on_B[:, None] & (score_BK > DEAD)
-        rows = rows.extended(row_BK[goes_on_BK], piece_BK[goes_on_BK], score_BK[goes_on_BK])
-    return finished.best()
+        log_p_RC, piece_RC = (x.cpu().numpy() for x in top_pieces(log_p_RV, beam + 1))
+        if lists is not None:
+            piece_RC = lists.pieces_at(rows.sentence_R, piece_RC)
+        choice = choose(
+            log_p_RC, piece_RC, rows.score_R, rows.sentence_R, normaliser_R, penalty_R, best_BN,
+            beam,
+        )  # fmt: skip
+        for row, log_p, score in zip(
+            choice.ended_row.tolist(),
+            choice.ended_log_p.tolist(),
+            choice.ended_score.tolist(),
+            strict=True,
+        ):
+            found = FoundPieces(rows.pieces(row), score, log_p)
+            bisect.insort(finished[rows.sentence_R[row]], found, key=lambda found: -found.score)
+        rows = rows.extended(choice.row_R, choice.piece_R, choice.score_R)
+    assert all(finished)
+    return [found[:nbest] for found in finished]
 
 
 def length_normaliser(length: np.ndarray, alpha: float) -> np.ndarray:
@@ -123,48 +122,3 @@ def coverage(attention_RS: np.ndarray, length_R: np.ndarray) -> np.ndarray:
     log_RS = np.log(np.clip(attention_RS, 1e-6, 1.0))
     sums_R: np.ndarray = (log_RS * of_source_RS).sum(axis=1)
     return sums_R
-
-
-def _best_candidates(
-    rows: Hypotheses, log_p_RV: Tensor, beam: int, lists: CandidateLists | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each sentence's 2K best continuations, best first: score, row and piece, [B, C] each.
-
-    At most one of a row ends, so K of them go on (where there are that many). What there is not
-    has the score DEAD.
-    """
-    values_RC, pieces_RC = (x.cpu().numpy() for x in top_pieces(log_p_RV, beam + 1))
-    if lists is not None:
-        pieces_RC = lists.pieces_at(rows.sentence_R, pieces_RC)
-    _, first_B, b_R = np.unique(rows.sentence_R, return_index=True, return_inverse=True)
-    score_BKC = np.full((len(first_B), beam, beam + 1), DEAD)
-    score_BKC[b_R, np.arange(len(rows)) - first_B[b_R]] = rows.score_R[:, None] + values_RC
-    score_BC = score_BKC.reshape(len(first_B), -1)
-    best_BC = np.argsort(-score_BC, axis=1, kind="stable")[:, : 2 * beam]
-    row_BC = np.minimum(first_B[:, None] + best_BC // (beam + 1), len(rows) - 1)
-    piece_BC = pieces_RC[row_BC, best_BC % (beam + 1)]
-    return np.take_along_axis(score_BC, best_BC, axis=1), row_BC, piece_BC
-
-
-class _Finished:
-    """The finished hypotheses of every sentence, best first."""
-
-    def __init__(self, sentences: int, nbest: int) -> None:
-        self._found: list[list[FoundPieces]] = [[] for _ in range(sentences)]
-        self._nbest = nbest
-
-    def add(self, sentence: int, found: FoundPieces) -> None:
-        """Put a hypothesis in its place."""
-        bisect.insort(self._found[sentence], found, key=lambda found: -found.score)
-
-    def bars(self, sentences: np.ndarray) -> np.ndarray:
-        """Scores that an open hypothesis of each sentence must beat to be among the n best."""
-        lists = (self._found[sentence] for sentence in sentences)
-        return np.array(
-            [found[self._nbest - 1].score if len(found) >= self._nbest else DEAD for found in lists]
-        )
-
-    def best(self) -> list[list[FoundPieces]]:
-        """The n best of every sentence."""
-        assert all(self._found)
-        return [found[: self._nbest] for found in self._found]

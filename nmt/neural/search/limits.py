@@ -131,7 +131,8 @@ def text_log_probabilities(logits_RV: Tensor) -> Tensor:
             "the model's predictions are not numbers (NaN)",
             mend="its training diverged: train it again, with a lower learning rate",
         )
-    log_p_RV[:, [PAD_ID, BOS_ID, UNK_ID]] = float("-inf")
+    for control in (PAD_ID, BOS_ID, UNK_ID):
+        log_p_RV[:, control] = float("-inf")
     return log_p_RV
 
 
