@@ -88,7 +88,7 @@ class Int8Linear(nn.Module):
 
 
 def int8_pays() -> bool:
-    """Whether this processor multiplies integers quicker than float32; found by measuring, 10 ms."""
+    """Whether this processor multiplies integers quicker than float32; found by measuring."""
     numbers = torch.randn(256, 256, generator=torch.Generator().manual_seed(0))
     rounded, _ = round_rows(numbers)
     return _seconds(torch._int_mm, rounded) < 0.8 * _seconds(torch.mm, numbers)
