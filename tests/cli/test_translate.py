@@ -271,7 +271,7 @@ class TestProgress:
         result = run("--verbose", stdin="one\n\ntwo\n")
         assert result.out == "ONE\n\nTWO\n"
         assert re.fullmatch(
-            r"3 lines in \d+\.\d s: [\d,.]+ lines, [\d,]+ source pieces, "
+            r"backend: native\n3 lines in \d+\.\d s: [\d,.]+ lines, [\d,]+ source pieces, "
             r"[\d,]+ output pieces a second\n",
             result.err,
         )
