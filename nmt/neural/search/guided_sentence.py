@@ -143,10 +143,10 @@ class GuidedSentence:
         return sorted(self.finished, key=lambda found: -found.score)[: self._nbest]
 
     def bar(self) -> float:
-        """The score that an open hypothesis must beat to be among the n best."""
-        if len(self.finished) < self._nbest:
+        """The score that an open hypothesis must beat; as in a plain search, see ``beam_search``."""
+        if len(self.finished) < self.plain_beam:
             return -np.inf
-        return sorted(found.score for found in self.finished)[-self._nbest]
+        return sorted(found.score for found in self.finished)[-self.plain_beam]
 
     def restrict(
         self,

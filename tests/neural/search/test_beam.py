@@ -140,8 +140,8 @@ def plain_beam_search(
         ]
         finished.sort(key=lambda found: -found.score)
         open_ = [candidate for candidate in candidates if candidate[1][-1] != EOS_ID][:beam]
-        enough = len(finished) >= nbest
-        if not open_ or (enough and open_[0][0] / normaliser <= finished[nbest - 1].score):
+        enough = len(finished) >= beam
+        if not open_ or (enough and open_[0][0] / normaliser <= finished[beam - 1].score):
             return finished[:nbest]
     raise AssertionError
 
@@ -182,6 +182,16 @@ def test_the_n_best_are_sorted_and_distinct_and_as_many_as_asked() -> None:
         assert len(hypotheses) == 6
         assert scores == sorted(scores, reverse=True)
         assert len({tuple(hypothesis.pieces) for hypothesis in hypotheses}) == 6
+
+
+@given(nbest=st.integers(1, 5), alpha=st.sampled_from([0.0, 1.0, 3.0]))
+@settings(deadline=None, max_examples=10)
+def test_what_is_best_does_not_depend_on_how_many_are_asked_for(nbest: int, alpha: float) -> None:
+    model = make_model(sharpness=2.0)
+    sources = random_rows([4, 1, 9])
+    chosen = SearchSettings(beam=5, length_penalty=alpha)
+    some = beam_search(model, sources, chosen, nbest=nbest)
+    assert_same(some, [found[:nbest] for found in beam_search(model, sources, chosen, nbest=5)])
 
 
 def test_more_may_be_asked_than_the_beam_holds() -> None:
