@@ -17,6 +17,7 @@ from nmt.errors import UserError
 from nmt.evaluation.metrics import score_with
 from nmt.evaluation.report import score_lines
 from nmt.files import explain_os_error, hash_value, replacing_file
+from nmt.identity import settings_of, with_new_settings
 from nmt.lines import read_lines
 from nmt.lock import only_one
 from nmt.model_folder import ModelFolder, open_model_folder
@@ -34,9 +35,6 @@ from nmt.systems import Device, load
 
 if TYPE_CHECKING:
     from nmt.neural.training.distribution import Ranks
-
-_INDIFFERENT = {"training": {"log_every", "tensorboard", "micro_batch_tokens", "sharding"}}
-"""Settings of a system that may change at any time: the result is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def train_systems(
             if fresh and name in names:
                 _clear(folder)
             inputs = _inputs(run.recipe, name, corpus, models)
-            model = _finished(folder, inputs)
+            model = _finished(folder, inputs, run.recipe, name)
             if model is None:
                 model = _train(run, name, corpus, folder, inputs, models)
             else:
@@ -173,11 +171,13 @@ def _inputs(
             "valid": corpus.valid.content_hash[:12],
         },
         **({"tokenizer": recipe.tokenizer.model_dump(mode="json")} if neural else {}),
-        "systems": {name: system.model_dump(mode="json", exclude=_INDIFFERENT)},
+        "systems": {name: settings_of(system)},
     }
 
 
-def _finished(folder: Path, inputs: dict[str, Any]) -> ModelFolder | None:
+def _finished(
+    folder: Path, inputs: dict[str, Any], recipe: Recipe, name: str
+) -> ModelFolder | None:
     """The model of a system that was trained just so; None if training has to begin or go on.
 
     Raises UserError for a model that training would replace without having its checkpoints.
@@ -189,11 +189,12 @@ def _finished(folder: Path, inputs: dict[str, Any]) -> ModelFolder | None:
     except UserError as error:
         error.mend = "nmt-train --fresh trains it again from the beginning"
         raise
-    if model.training.get("identity") == inputs:
+    before = with_new_settings(model.training.get("identity") or {}, recipe, name)
+    if before == inputs:
         return model
     if (folder / "training").is_dir() or model.kind == "ensemble":  # which is made again at once
         return None
-    changed = differences(model.training.get("identity"), inputs)
+    changed = differences(before, inputs)
     raise UserError(
         "here is a model of other settings or data, whose checkpoints are gone\n  "
         + "\n  ".join(f"{path}: {how}" for path, how in changed.items()),

@@ -16,6 +16,7 @@ from nmt.corpus import PreparedCorpus, TokenizedBitext, tokenize_pairs
 from nmt.differences import differences
 from nmt.errors import UserError
 from nmt.files import build_once, explain_os_error, write_json
+from nmt.identity import with_new_settings
 from nmt.machine import describe_machine
 from nmt.memory import PeakMemory
 from nmt.model_folder import ModelFolder, write_model_folder
@@ -70,7 +71,12 @@ def train_neural(
     with contextlib.closing(trainer):
         resumed = trainer.restore(
             lambda before, counters: _refuse_changes(
-                before, trainer.inputs, counters, name, system, training_folder
+                with_new_settings(before, task.recipe, task.name),
+                trainer.inputs,
+                counters,
+                name,
+                system,
+                training_folder,
             )
         )
         done = trainer.counters.update

@@ -143,7 +143,7 @@ class GuidedSentence:
         return sorted(self.finished, key=lambda found: -found.score)[: self._nbest]
 
     def bar(self) -> float:
-        """The score that an open hypothesis must beat; as in a plain search, see ``beam_search``."""
+        """The score that an open hypothesis must beat, as in `nmt.neural.search.beam`."""
         if len(self.finished) < self.plain_beam:
             return -np.inf
         return sorted(found.score for found in self.finished)[-self.plain_beam]

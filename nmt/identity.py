@@ -1,0 +1,42 @@
+"""The settings that a training depends on, as they are kept with its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from nmt.recipe import Recipe, SystemSettings
+
+_INDIFFERENT: Final = {
+    "training": {"log_every", "tensorboard", "micro_batch_tokens", "sharding"},
+}
+"""Settings of a system that may change at any time: the result is the same."""
+
+
+def settings_of(system: SystemSettings) -> dict[str, Any]:
+    """The settings of a system that its result depends on, as JSON values."""
+    return system.model_dump(mode="json", exclude=_INDIFFERENT)
+
+
+def with_new_settings(inputs: Mapping[str, Any], recipe: Recipe, name: str) -> dict[str, Any]:
+    """Inputs that an earlier version of this program wrote, in the words of this one.
+
+    Settings that did not exist then get their defaults, which leave everything as it was. Inputs
+    that are not settings of this kind of system come back as they are.
+
+    Args:
+        inputs: what the training of a system depended on.
+        recipe: the recipe that it is compared with.
+        name: the system.
+    """
+    try:
+        system = type(recipe.systems[name]).model_validate(inputs["systems"][name])
+        updated = {**inputs, "systems": {name: settings_of(system)}}
+        if "tokenizer" in inputs:
+            tokenizer = type(recipe.tokenizer).model_validate(inputs["tokenizer"])
+            updated["tokenizer"] = tokenizer.model_dump(mode="json")
+    except (KeyError, TypeError, ValidationError):
+        return dict(inputs)
+    return updated
