@@ -128,8 +128,11 @@ def write_model_folder(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left_over in folder.glob(f"{_STAGING}*"):
-            shutil.rmtree(left_over)
+        for left_over in folder.glob(f"{_STAGING}*"):  # of runs that were killed
+            if left_over.is_dir():
+                shutil.rmtree(left_over)
+            else:  # model.json, half written
+                left_over.unlink()
         staging = Path(tempfile.mkdtemp(dir=folder, prefix=_STAGING))
         try:
             fill(staging)

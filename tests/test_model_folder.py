@@ -140,6 +140,13 @@ class TestWriting:
         assert outcomes == sorted(outcomes, key=["old", "none", "new"].index)
         assert len(set(outcomes)) == 3
 
+    def test_what_killed_runs_left_is_cleared(self, folder: Path) -> None:
+        (folder / ".model.0123").mkdir()
+        (folder / ".model.0123" / "model.safetensors").write_text("weights")
+        (folder / ".model.json.4567").write_text("{")
+        before = contents(write(folder).path)
+        assert not [name for name in before if name.startswith(".model.")]
+
     def test_a_read_only_place_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(UserError, match="cannot write"):

@@ -131,7 +131,7 @@ def test_one_micro_batch_is_the_whole_update() -> None:
 @pytest.mark.parametrize("name", ["tatoeba", "europarl", "newstest"])
 def test_static_parts_are_full_of_real_sentences(name: str, parts: int) -> None:
     """Of a whole epoch, the last update too: at least 97 of 100 positions hold a piece."""
-    pairs = draw_pairs(name, 8_000, 80_000 if name == "tatoeba" else 25_000)
+    pairs = draw_pairs(name, 8_000, 80_000)
     tokens = 25_600
     shape = choose_shape(
         pairs.source_lengths, pairs.target_lengths, batch_tokens=tokens,
