@@ -4,8 +4,7 @@
 
 - with ``--member MODEL`` (repeated): BLEU and chrF of each model and of the ensemble of all;
 - with ``--reverse MODEL``: of the best translations reranked, at several weights;
-- how well `nmt.confidence.quality_estimate` ranks sentences by their chrF (the test set's last
-  figure is what docs/translating.md states);
+- how well `nmt.confidence.quality_estimate` ranks sentences by their chrF;
 - with ``--terms N``: what happens when, of every sentence, up to N words of the reference that its
   translation lacks must occur in it.
 """
@@ -28,6 +27,7 @@ import nmt
 from nmt.confidence import quality_estimate
 from nmt.evaluation.metrics import score
 from nmt.evaluation.scorer import Scorer
+from nmt.files import write_json
 from nmt.glossary import met_terms
 from nmt.guide import Guide
 from nmt.lines import read_lines
@@ -35,6 +35,7 @@ from nmt.neural.reranking import rerank
 from nmt.neural.system import NeuralTranslator
 from nmt.search_options import SearchOptions
 from nmt.translator import Translator
+from scripts.benchmark import RESULTS, machine
 
 _WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
 _CANDIDATES = 12
@@ -123,19 +124,19 @@ def measure_terms(translator: NeuralTranslator, pairs: Pairs, terms: int) -> dic
 
 
 def main() -> None:
-    """Print the figures as they come, and write them as JSON if asked to."""
+    """Print the figures as they come, and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds multi30k")
     parser.add_argument("--member", type=Path, action="append", default=[])
     parser.add_argument("--reverse", type=Path)
     parser.add_argument("--terms", type=int, default=0)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, default=RESULTS / "measure_quality.json")
     arguments = parser.parse_args()
     translator = nmt.load(arguments.model, device="cpu")
     assert isinstance(translator, NeuralTranslator)
     languages = (translator.source_language, translator.target_language)
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = {"machine": machine()}
 
     def tell(key: str, value: Any) -> None:
         results[key] = value
@@ -145,7 +146,10 @@ def main() -> None:
         pairs = tuple(read_lines(arguments.data / f"multi30k/{test}.{one}") for one in languages)
         pairs = (pairs[0], pairs[1])
         for path in [arguments.model, *arguments.member]:
-            tell(f"{test} {path}", quality(translate(nmt.load(path, device="cpu"), pairs), pairs))
+            tell(
+                f"{test} {path.name}",
+                quality(translate(nmt.load(path, device="cpu"), pairs), pairs),
+            )
         if arguments.member:
             together = nmt.load([arguments.model, *arguments.member], device="cpu")
             tell(f"{test} ensemble", quality(translate(together, pairs), pairs))
@@ -156,8 +160,7 @@ def main() -> None:
         tell(f"{test} quality estimates", measure_estimates(translator, pairs))
         if arguments.terms:
             tell(f"{test} terms", measure_terms(translator, pairs, arguments.terms))
-    if arguments.output:
-        arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_json(arguments.output, results)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from nmt.errors import UserError
 from nmt.lock import only_one
 
-fcntl = pytest.importorskip("fcntl")
+fcntl = pytest.importorskip("fcntl", reason="this system has no file locks")
 
 HOLDER = """
 import sys, time

@@ -27,8 +27,8 @@ def sentence(number: int, words: Sequence[str]) -> str:
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> TextPairs:
     folder = tmp_path_factory.mktemp("pairs")
-    english = "the dog sees a red house now".split()  # noqa: SIM905
-    german = "der Hund sieht ein rotes Haus jetzt".split()  # noqa: SIM905
+    english = "the dog sees a red house now".split()  # noqa: SIM905 (to be read as text)
+    german = "der Hund sieht ein rotes Haus jetzt".split()  # noqa: SIM905 (to be read as text)
     with PairsWriter(folder) as writer:
         for half in (0, 1):
             numbers = range(half * NUM_PAIRS // 2, (half + 1) * NUM_PAIRS // 2)

@@ -50,7 +50,7 @@ Underlined
 <div>
 <p>keep</p>
 </div>
-"""  # noqa: W291
+"""  # noqa: W291 (spaces that end a line are a break in Markdown)
 
 
 def read(text: str) -> MarkdownDocument:

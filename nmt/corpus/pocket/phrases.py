@@ -6,6 +6,7 @@ German one (ich, du, Sie, er, sie, es, wir, ihr, sie_plural). These two also say
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +54,7 @@ def reflexive(pronoun: str, case: str) -> str:
     return GERMAN_PRONOUNS[pronoun][4 if case == "acc" else 5]
 
 
-class Nominal:
+class Nominal(ABC):
     """What can be subject or object."""
 
     english_pronoun: str
@@ -62,13 +63,13 @@ class Nominal:
     is_definite = True
     is_human = True
 
+    @abstractmethod
     def english(self, case: str = "object") -> str:
         """Its English text; ``case`` (subject or object) matters to pronouns only."""
-        raise NotImplementedError
 
+    @abstractmethod
     def german(self, case: str) -> tuple[str, str]:
         """Its German text in a case, and what may also stand after the verb (relative clause)."""
-        raise NotImplementedError
 
 
 @dataclass

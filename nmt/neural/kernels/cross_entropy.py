@@ -188,7 +188,5 @@ def smoothed_cross_entropy(
         )
     loss: Tensor
     nll: Tensor
-    loss, nll = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden_ND, weight_VD, targets_N, smoothing, r_drop
-    )
+    loss, nll = _FusedCrossEntropy.apply(hidden_ND, weight_VD, targets_N, smoothing, r_drop)  # type: ignore[no-untyped-call]
     return loss, nll

@@ -136,8 +136,6 @@ def dropout_add(x: Tensor, residual: Tensor, p: float, keys: DropoutKeys | None)
     if keys is None or p == 0:
         return residual + x
     if compiled(x) and x.dtype == residual.dtype:
-        out: Tensor = _CounterDropoutAdd.apply(  # type: ignore[no-untyped-call]
-            x, residual, p, keys.next()
-        )
+        out: Tensor = _CounterDropoutAdd.apply(x, residual, p, keys.next())  # type: ignore[no-untyped-call]
         return out
     return residual + dropout(x, p, keys)

@@ -79,6 +79,6 @@ def _read_later(words: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
         return words, None
     on_host = torch.empty_like(words, device="cpu", pin_memory=True)
     on_host.copy_(words, non_blocking=True)
-    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    event = torch.cuda.Event()
     event.record()
     return on_host, event

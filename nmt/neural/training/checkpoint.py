@@ -117,7 +117,7 @@ class Checkpoints:
         try:
             with safetensors.safe_open(self.last, framework="pt") as file:
                 metadata = file.metadata()
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             counters = Counters.from_json(json.loads(metadata["counters"]))
             inputs: dict[str, Any] = json.loads(metadata["inputs"])
         except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError) as error:

@@ -210,7 +210,7 @@ class Together:
         Raises RankLost if somebody fails, or if it takes too long.
         """
         deadline = time.monotonic() + self._collective_seconds
-        while not event.query():  # type: ignore[no-untyped-call]
+        while not event.query():
             if time.monotonic() > deadline:
                 raise self.board.what_happened(f"in {self._collective_seconds:,.0f} seconds")
             self.board.look_for_failure()

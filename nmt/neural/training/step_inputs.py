@@ -52,7 +52,7 @@ class StepInputs:
         self._flat, tensors = _lay_out(templates, device)
         self._stream: torch.cuda.Stream | None = None
         if on_gpu:
-            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            self._stream = torch.cuda.Stream(device)
         self._turn = 0
         self.batches = [
             self._nothing.with_tensors(tensors[at : at + len(own)])

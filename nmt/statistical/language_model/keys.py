@@ -47,20 +47,20 @@ def pack_windows(words: Any, offsets: Any, order: int, bits: int, high: Any, low
         ends_low = (ends_low << width) | np.uint64(END)
     count = 0
     for sentence in range(len(offsets) - 1):
-        h, l = ends_high, ends_low  # noqa: E741
-        high[count], low[count] = h, l
+        key_high, key_low = ends_high, ends_low
+        high[count], low[count] = key_high, key_low
         count += 1
         for position in range(offsets[sentence + 1] - 1, offsets[sentence] - 2, -1):
             word = np.uint64(words[position] if position >= offsets[sentence] else BEGIN)
-            l = (l >> width) | (h << np.uint64(64 - bits))  # noqa: E741
-            h >>= width
+            key_low = (key_low >> width) | (key_high << np.uint64(64 - bits))
+            key_high >>= width
             if top >= 64:
-                h |= word << np.uint64(top - 64)
+                key_high |= word << np.uint64(top - 64)
             else:
-                l |= word << np.uint64(top)  # noqa: E741
+                key_low |= word << np.uint64(top)
                 if top + bits > 64:
-                    h |= word >> np.uint64(64 - top)
-            high[count], low[count] = h, l
+                    key_high |= word >> np.uint64(64 - top)
+            high[count], low[count] = key_high, key_low
             count += 1
 
 

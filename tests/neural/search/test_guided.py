@@ -97,7 +97,7 @@ def test_all_conditions_are_met_always(data: st.DataObject) -> None:
         prefix = data.draw(st.one_of(st.just(""), WORDS, st.tuples(WORDS, WORDS).map(" ".join)))
         said = {*prefix.split(), *(word for term in must for word in term)}
         said |= {word.capitalize() for word in said}
-        ban = st.lists(WORDS.filter(lambda word: word not in said), min_size=1, max_size=2)  # noqa: B023
+        ban = st.lists(WORDS.filter(lambda word: word not in said), min_size=1, max_size=2)  # noqa: B023 (drawn at once)
         must_not = tuple(map(tuple, data.draw(st.lists(ban, max_size=2))))
         if any(
             word.startswith(prefix.split()[-1]) for words in must_not for word in words if prefix

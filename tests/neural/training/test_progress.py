@@ -140,7 +140,7 @@ def test_metrics_that_cannot_be_written_are_a_sentence(read_only_disk: Path) -> 
 
 def test_tensorboard_gets_the_same_figures(tmp_path: Path) -> None:
     """Read back by TensorBoard itself; undone updates are taken back there, too."""
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="needs TensorBoard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     reported(tmp_path, tensorboard=True)
@@ -160,7 +160,7 @@ def test_tensorboard_gets_the_same_figures(tmp_path: Path) -> None:
 
 def test_tensorboard_holds_validation_scores(tmp_path: Path) -> None:
     """Each by its name."""
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="needs TensorBoard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     reported(tmp_path, tensorboard=True)

@@ -261,7 +261,7 @@ def test_a_loss_scale_grows_where_nothing_overflows_and_shrinks_where_it_does() 
 # --- what a captured graph must not do
 
 
-class OnOneDevice(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class OnOneDevice(TorchDispatchMode):
     """Lets nothing pass that asks the device for a number, or that touches another device."""
 
     def __init__(self, device: str) -> None:
