@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ class Reporter:
         self._path = folder / "metrics.jsonl"
         self._console = console
         self._latest = ""
+        self._left = TimeLeft()
         self._bar: Progress | None = None
         self._tensorboard = (
             _tensorboard(folder / "tensorboard", update) if settings.tensorboard else None
@@ -116,7 +118,7 @@ class Reporter:
     def training(self, record: TrainingRecord, done: float) -> None:
         """Report updates; ``done`` is the share of the training behind us, as far as is known."""
         self._write("training", record)
-        left = time_left(record.seconds, done)
+        left = self._left.after(record.seconds, done)
         parts = [
             f"update {record.update}",
             f"epoch {record.epochs:.2f}",
@@ -173,12 +175,28 @@ class SilentReporter(Reporter):
         """Nothing."""
 
 
-def time_left(seconds: float, done: float) -> str:
-    """The time left, as ``h:mm:ss``, if the rest goes as fast; empty while nothing is known."""
-    if not 0 < done <= 1:
-        return ""
-    left = round(seconds * (1 - done) / done)
-    return f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
+class TimeLeft:
+    """How long the rest of a training takes, if it goes as fast as the last records.
+
+    The average over the whole training would mislead for hours once it has gone on on another
+    machine, or on the same one with less beside it.
+    """
+
+    def __init__(self, records: int = 20) -> None:
+        """Look back over ``records`` records."""
+        self._seen: deque[tuple[float, float]] = deque(maxlen=records)
+
+    def after(self, seconds: float, done: float) -> str:
+        """The time left as ``h:mm:ss`` when ``done`` of all is behind us after ``seconds``.
+
+        Empty while nothing is known.
+        """
+        then, done_then = self._seen[0] if self._seen else (0.0, 0.0)
+        self._seen.append((seconds, done))
+        if not done_then < done <= 1:
+            return ""
+        left = round((seconds - then) * (1 - done) / (done - done_then))
+        return f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
 
 
 def share_done(settings: TrainingSettings, update: int, epochs: float, seconds: float) -> float:

@@ -24,10 +24,10 @@ from nmt.neural.training.checkpoint import Counters
 from nmt.neural.training.gradients import LossSums, perplexity
 from nmt.neural.training.progress import (
     Reporter,
+    TimeLeft,
     TrainingRecord,
     ValidationRecord,
     share_done,
-    time_left,
 )
 from nmt.neural.training.window import Clocks, Window
 from nmt.recipe.neural import TrainingSettings
@@ -188,17 +188,30 @@ def test_a_missing_tensorboard_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 @given(seconds=st.floats(0.1, 1e6), done=st.floats(1e-3, 1))
 def test_time_left_is_in_proportion(seconds: float, done: float) -> None:
     """``h:mm:ss``, to the second."""
-    hours, minutes, rest = map(int, time_left(seconds, done).split(":"))
-    assert 0 <= minutes < 60
-    assert 0 <= rest < 60
-    found = 3600 * hours + 60 * minutes + rest
+    found = _seconds(TimeLeft().after(seconds, done))
     assert found == pytest.approx(seconds / done - seconds, abs=0.51)
+
+
+def test_time_left_forgets_how_slow_it_was_before() -> None:
+    """A training that goes on on a faster machine is told the time that this one will take."""
+    left = TimeLeft(records=3)
+    left.after(36_000.0, 0.1)  # ten hours for the first tenth
+    for step in range(1, 4):
+        found = _seconds(left.after(36_000.0 + 60 * step, 0.1 + 0.01 * step))
+        assert found == pytest.approx(60 * (90 - step), abs=0.51)
 
 
 def test_time_left_of_nothing_known_is_nothing() -> None:
     """No limit is near enough to tell."""
-    assert time_left(10.0, 0.0) == ""
-    assert time_left(10.0, 1.0) == "0:00:00"
+    assert TimeLeft().after(10.0, 0.0) == ""
+    assert TimeLeft().after(10.0, 1.0) == "0:00:00"
+
+
+def _seconds(shown: str) -> int:
+    hours, minutes, rest = map(int, shown.split(":"))
+    assert 0 <= minutes < 60
+    assert 0 <= rest < 60
+    return 3600 * hours + 60 * minutes + rest
 
 
 def test_the_nearest_limit_says_how_much_is_done() -> None:
