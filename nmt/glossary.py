@@ -182,6 +182,8 @@ def _read_entry(line: str, number: int) -> Entry:
             "there is no source term",
             mend="give one; only what must not occur (!) may be without",
         )
+    if not any(variants):
+        raise UserError("the term has no translation", mend="write one after the tab")
     if not all(variants):
         raise UserError("a variant is empty", mend="take out the | that parts it from nothing")
     if len(set(variants)) < len(variants):

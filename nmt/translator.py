@@ -149,10 +149,7 @@ class Translator(ABC):
 
         Raises UserError where no translation can be so, and in systems that cannot be guided.
         """
-        raise UserError(
-            "this kind of system takes neither prefixes nor glossaries",
-            mend="take a neural system, with --backend native",
-        )
+        raise _unguided("prefixes")
 
     def translate(
         self, lines: str | Sequence[str | Line], **options: Unpack[SearchKeywords]
@@ -164,7 +161,7 @@ class Translator(ABC):
         Raises UserError for options that no search can use, and for lines that cannot be translated
         as they or a glossary ask for.
         """
-        chosen = SearchOptions(**options)
+        chosen = self._checked(options)
         lines = [lines] if isinstance(lines, str) else lines
         given = chunks(lines, size=_size, full=self._window_size(chosen))
         return list(itertools.chain.from_iterable(self._translate_all(given, chosen)))
@@ -187,9 +184,16 @@ class Translator(ABC):
         Raises UserError for options that no search can use, and whatever ``lines`` raises, after
         giving the translations of all lines before.
         """
-        chosen = SearchOptions(**options)
+        chosen = self._checked(options)
         arriving = windows(lines, size=_size, full=self._window_size(chosen))
         return self._translate_all(arriving, chosen)
+
+    def _checked(self, options: SearchKeywords) -> SearchOptions:
+        """The options; what this system cannot do is told before it translates anything."""
+        chosen = SearchOptions(**options)
+        if chosen.glossary and type(self).search_guided is Translator.search_guided:
+            raise _unguided("glossaries")
+        return chosen
 
     def _window_size(self, options: SearchOptions) -> int:
         batch_tokens = options.batch_tokens or self.default_batch_tokens
@@ -275,6 +279,12 @@ class Translator(ABC):
                     for hypothesis in hypotheses[: options.nbest]
                 ]
         return [found[key] for key in keys]
+
+
+def _unguided(what: str) -> UserError:
+    return UserError(
+        f"this kind of system takes no {what}", mend="take a neural system, with --backend native"
+    )
 
 
 def _least_risk(

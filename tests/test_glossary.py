@@ -101,10 +101,10 @@ def test_terms_are_whole_words_and_the_longest_counts(terms: list[str], words: l
         ("house\tHaus\tno", "two columns, and this has 3"),
         ("\tHaus", "no source term"),
         (" \tHaus", "no source term"),
-        ("house\t", "a variant is empty"),
+        ("house\t", "the term has no translation"),
         ("house\tHaus||Hauses", "a variant is empty"),
         ("house\tHaus|", "a variant is empty"),
-        ("!\t ", "a variant is empty"),
+        ("!\t ", "the term has no translation"),
         ("house\tHaus|Haus ", "the variant 'Haus' is there twice"),
     ],
 )
