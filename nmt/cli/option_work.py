@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import typer
 
 from nmt.cli.streams import open_output, read_input
-from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.cli.throughput import Display
@@ -52,29 +51,6 @@ def alignment_writer(alignments: Path | None) -> Iterator[Callable[[str, Transla
         yield lambda source, translation: stream.write(
             f"{pharaoh_line(source, translation)}\n".encode("ascii")
         )
-
-
-def refuse_with_tags(**options: object) -> None:
-    """Raise UserError for an option that does not go with lines that keep their tags."""
-    for name, value in options.items():
-        if value is not None:
-            raise UserError(f"--{name} does not go with --keep-tags")
-
-
-def refuse_without(missing: str, **options: object) -> None:
-    """Raise UserError for an option that has no effect without another."""
-    for name, value in options.items():
-        if value is not None:
-            raise UserError(
-                f"--{name.replace('_', '-')} has no effect without {missing}", mend=f"add {missing}"
-            )
-
-
-def refuse(line_format: str, **options: object) -> None:
-    """Raise UserError for an option that means nothing in this format."""
-    for name, value in options.items():
-        if value is not None:
-            raise UserError(f"--{name.replace('_', '-')} does not go with --format {line_format}")
 
 
 def open_glossary(path: Path | None) -> Glossary | None:
