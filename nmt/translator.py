@@ -10,15 +10,15 @@ import dataclasses
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, Unpack
+from typing import TypeAlias, Unpack
 
 from nmt.errors import UserError
 from nmt.guide import Guide
 from nmt.search_options import MinimumRisk, Sampling, SearchKeywords, SearchOptions
-from nmt.segmentation import Cut, Segment, join_segments, split_to_fit
+from nmt.segmentation import Segment, split_to_fit
 from nmt.streaming import chunks, windows
 from nmt.text import clean_line, is_blank, one_line
+from nmt.translation import Explanation, Hypothesis, Line, Translation, assemble
 
 __all__ = [
     "Explanation",
@@ -40,66 +40,9 @@ _CHARACTERS_A_PIECE = 4
 _SHOWN = 60
 
 
-class Explanation(Protocol):
-    """How the translation of a segment came about; ``str`` gives it as text."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as values for JSON."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One output of a system's search for one segment, or the joined ones of a line."""
-
-    text: str
-    """Detokenised text."""
-    score: float
-    """The score by which the search ranked it; higher is better."""
-    num_pieces: int = 0
-    """Length in the system's own pieces, for the log; 0 where the system does not count."""
-    explanations: tuple[Explanation, ...] = ()
-    """How it came about, if asked for: one for each segment of the line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """The translation of one line."""
-
-    alternatives: tuple[Hypothesis, ...]
-    """The n-best list: never empty, best first, at most as many as were asked for.
-
-    For a line that was searched in several segments these are the best combinations of the
-    segments' own n-best lists.
-    """
-    num_source_pieces: int = 0
-    """Length of the line in the system's own pieces; 0 for a blank line."""
-
-    @property
-    def text(self) -> str:
-        """The best translation: one line, without any character that ends lines."""
-        return self.alternatives[0].text
-
-    @property
-    def score(self) -> float:
-        """The score of the best translation; for a line of several segments, the sum of theirs."""
-        return self.alternatives[0].score
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line to translate whose translation is to begin in a given way."""
-
-    text: str
-    prefix: str = ""
-    """How its translation begins; it may end within a word."""
-
-
 _Key: TypeAlias = tuple[str, Guide, int]
 """A text to search, what its translation must be like, and the number of its draw: 0 where one
 search serves all of its copies."""
-_Chain: TypeAlias = "tuple[_Chain | None, Hypothesis]"
-"""A hypothesis for a segment, after those for the segments before."""
 
 
 class Translator(ABC):
@@ -218,7 +161,7 @@ class Translator(ABC):
             num_segments += len(segments)
             num_lines += len(lines)
             yield [
-                _assemble(line, [next(found) for _ in line], self.target_language, options.nbest)
+                assemble(line, [next(found) for _ in line], self.target_language, options.nbest)
                 for line in segments_of_line
             ]
 
@@ -349,60 +292,3 @@ def _batches(to_search: Mapping[_Key, Segment], batch_tokens: int) -> Iterator[l
         batch.append(key)
     if batch:
         yield batch
-
-
-def _assemble(
-    segments: Sequence[Segment],
-    found: Sequence[Sequence[Hypothesis]],
-    language: str,
-    nbest: int,
-) -> Translation:
-    """The translation of a line from the n-best lists of its segments."""
-    if not segments:
-        return Translation((Hypothesis("", 0.0),))
-    num_source_pieces = sum(segment.num_pieces for segment in segments)
-    if len(segments) == 1:
-        return Translation(tuple(found[0]), num_source_pieces)
-    cuts = [segment.cut for segment in segments[:-1]]
-    joined = (_join(parts, cuts, language) for parts in best_combinations(found, nbest))
-    return Translation(tuple(joined), num_source_pieces)
-
-
-def _join(parts: Sequence[Hypothesis], cuts: Sequence[Cut], language: str) -> Hypothesis:
-    return Hypothesis(
-        text=join_segments([part.text for part in parts], cuts, language),
-        score=sum(part.score for part in parts),
-        num_pieces=sum(part.num_pieces for part in parts),
-        explanations=tuple(one for part in parts for one in part.explanations),
-    )
-
-
-def best_combinations(
-    nbest_lists: Sequence[Sequence[Hypothesis]], nbest: int
-) -> list[tuple[Hypothesis, ...]]:
-    """The ``nbest`` choices of one hypothesis a list with the highest sums of scores, best first.
-
-    Each list is sorted, best first. Lists are joined one after another; the i-th and j-th best of
-    two lists can be among the n best of their combinations only if i * j <= n.
-    """
-    scores = [0.0]
-    # Choices are chains of (choice for the lists before, hypothesis), to share what they share.
-    chains: list[_Chain | None] = [None]
-    for hypotheses in nbest_lists:
-        pairs = [
-            (scores[i] + hypothesis.score, (chains[i], hypothesis))
-            for i in range(len(scores))
-            for hypothesis in hypotheses[: nbest // (i + 1)]
-        ]
-        pairs.sort(key=lambda pair: -pair[0])  # stable: among equals, the earlier choice
-        scores = [score for score, _ in pairs[:nbest]]
-        chains = [chain for _, chain in pairs[:nbest]]
-    return [_unchain(chain) for chain in chains]
-
-
-def _unchain(chain: _Chain | None) -> tuple[Hypothesis, ...]:
-    hypotheses: list[Hypothesis] = []
-    while chain is not None:
-        chain, hypothesis = chain
-        hypotheses.append(hypothesis)
-    return tuple(reversed(hypotheses))

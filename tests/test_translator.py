@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
+from nmt.translation import best_combinations
 from nmt.translator import (
     Hypothesis,
     Sampling,
     SearchKeywords,
     SearchOptions,
     Translation,
-    best_combinations,
 )
 from tests.upper_case import UpperCase
 
