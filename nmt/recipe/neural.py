@@ -35,8 +35,8 @@ class TrainingSettings(Settings):
     """Largest Euclidean norm of the gradient; null does not clip."""
     r_drop: float = Field(default=0.0, ge=0)
     """Weight of the divergence between two dropout passes (Liang et al. 2021); 0 is off."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Arithmetic of matrix products; weights and sums stay in float32."""
+    precision: Literal["float32", "bfloat16", "float16", "float8"] = "float32"
+    """Of matrix products; weights and sums stay in float32. A CPU only emulates float8, slowly."""
     sharding: Literal["none", "optimizer"] = "none"
     """What each of several GPUs keeps only a part of; optimizer takes up to half the memory."""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)

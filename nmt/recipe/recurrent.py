@@ -51,7 +51,13 @@ class RecurrentSettings(Settings):
     """How it translates unless the command says otherwise."""
 
     def contradictions(self) -> Iterable[Contradiction]:
-        """Heads that do not divide the width, and R-Drop without the dropout that it compares."""
+        """Heads that do not divide the width, R-Drop without dropout to compare, and float8."""
+        if self.training.precision == "float8":
+            yield Contradiction(
+                "the products of an LSTM go from position to position, too small for float8",
+                ("training.precision",),
+                "set it to bfloat16",
+            )
         if self.width is not None and self.heads is not None and self.width % self.heads:
             yield Contradiction(
                 f"a width of {self.width} cannot be cut into {self.heads} equal heads",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nmt.neural.kernels.counter import DeviceKeys
 from nmt.neural.kernels.dropout import DropoutKeys, dropout
 from nmt.neural.kernels.embedding import RowGroups, embed
+from nmt.neural.kernels.float8 import Float8Linear
 from nmt.neural.kernels.linear_relu import linear_relu
 from nmt.neural.model.architecture import BIAS_COLUMNS, Architecture
 
@@ -70,7 +71,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x_ND: Tensor, keys: DropoutKeys | DeviceKeys | None = None) -> Tensor:
         """Map each position by itself: [..., D] to [..., D]."""
-        if self.activation == "relu" and isinstance(keys, DeviceKeys):
+        in_float8 = isinstance(self.inner, Float8Linear)
+        if self.activation == "relu" and isinstance(keys, DeviceKeys) and not in_float8:
             h_NF = linear_relu(x_ND, self.inner.weight, self.inner.bias, keys)
             return self._close(h_NF, keys)
         h_NF = self.inner(x_ND)

@@ -23,6 +23,7 @@ from nmt.neural.packed import PackedBatch
 from nmt.neural.training.batches import Update
 from nmt.neural.training.cores import Cores
 from nmt.neural.training.optimizer import FlatParameters
+from nmt.neural.training.precision import adopt_precision, compute_type
 from nmt.recipe.neural import TrainingSettings
 
 
@@ -48,6 +49,8 @@ class GradientWorkers:
         self.device = flat.values.device
         self._flat = flat
         self._cores = cores
+        self.remark = adopt_precision(model, settings)
+        """What there is to be said about its precision."""
         self._replicas = [model]
         self._gradients = [flat.gradients]
         for _ in range(cores.number - 1):
@@ -114,9 +117,8 @@ def model_loss(
 
     With R-Drop both are of two passes with masks of their own, in which each piece counts once.
     """
-    dtype = getattr(torch, settings.precision)
-    device = batch.labels_T.device.type
-    with torch.autocast(device, dtype=dtype, enabled=settings.precision != "float32"):
+    device, dtype = batch.labels_T.device.type, compute_type(settings)
+    with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
         hidden_TD = model(batch, keys)
         labels_T = batch.labels_T
         if settings.r_drop:

@@ -149,7 +149,7 @@ class Trainer:
         ended: str | None = None
         stops, is_over = False, time_is_over(settings, counters.seconds)
         self._window = Window(self._clocks)
-        if self.flat.values.is_cuda:
+        if self.flat.values.is_cuda or settings.precision == "float8":
             reporter.say(self.steps.in_words())
         with (
             contextlib.closing(prefetch(self._stream.updates(counters.position), AHEAD)) as updates,

@@ -34,6 +34,7 @@ from nmt.neural.training.distribution import Alone, Ranks
 from nmt.neural.training.gradients import LossSums
 from nmt.neural.training.loss_scale import LossScale
 from nmt.neural.training.optimizer import Optimizer, learning_rate
+from nmt.neural.training.precision import adopt_precision, compute_type
 from nmt.neural.training.step_inputs import StepInputs
 from nmt.recipe.neural import TrainingSettings
 
@@ -84,7 +85,9 @@ class StaticStep:
         self.captures = device.type == "cuda" if captures is None else captures
         """Whether graphs are captured."""
         self._phases: list[Callable[[], None]] | None = None
-        half = getattr(torch, settings.precision)
+        self.remark = adopt_precision(model, settings)
+        """What there is to be said about its precision."""
+        half = compute_type(settings)
         self._copies = None if half == torch.float32 else flat.values.to(half)
         if self._copies is not None and micro_batches == 1 and self._ranks.size == 1:
             flat.gradients = torch.zeros_like(self._copies)

@@ -137,8 +137,10 @@ class UsualSteps:
         precision: str = self._settings.precision
         if precision == "float32" and torch.get_float32_matmul_precision() != "highest":
             precision = "TF32"
-        reason = why_not_static(self._architecture, flat.device)
-        return f"matrix products in {precision}; no CUDA graph: {reason}"
+        said = f"matrix products in {precision}" + _in_brackets(self.workers.remark)
+        if not flat.is_cuda:
+            return said
+        return f"{said}; no CUDA graph: {why_not_static(self._architecture, flat.device)}"
 
 
 class ReplayedSteps:
@@ -173,5 +175,10 @@ class ReplayedSteps:
         """How it computes."""
         precision = self._step.settings.precision
         products = "TF32" if precision == "float32" else f"{precision}, weights kept in float32"
+        products += _in_brackets(self._step.remark)
         how = "one CUDA graph an update" if self._step.captures else "not captured as a graph"
         return f"matrix products in {products}; static batches, {how}"
+
+
+def _in_brackets(remark: str | None) -> str:
+    return f" ({remark})" if remark else ""

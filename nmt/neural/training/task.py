@@ -19,6 +19,7 @@ from nmt.neural.training.distribution import Ranks
 from nmt.neural.training.initial import open_initial_model
 from nmt.neural.training.loop import Trainer
 from nmt.neural.training.packing import BatchShape
+from nmt.neural.training.precision import refuse_precision
 from nmt.neural.training.steps import why_not_static
 from nmt.neural.training.validation import Validator
 from nmt.recipe import NeuralSettings, Recipe
@@ -119,6 +120,7 @@ def prepare_training(task: Task, ranks: Ranks) -> Prepared:
     if device.type == "cuda" and ranks.size > 1:
         device = choose_device(f"cuda:{ranks.place.local_rank}")
         torch.cuda.set_device(device)
+    refuse_precision(settings, device, task.name)
     workers = prepare(device, ranks.place.local_size)
     initial = open_initial_model(recipe, system)
     architecture: AnyArchitecture
