@@ -22,20 +22,17 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from nmt.files import write_json
 from nmt.lines import iterate_lines, read_lines
 from nmt.statistical.alignment.settings import ModelName
 from nmt.tokenization.moses import WordSplitter
 from scripts.benchmark import (
-    RESULTS,
     ROOT,
     LoadMeter,
     describe,
@@ -43,6 +40,7 @@ from scripts.benchmark import (
     machine,
     run_measurement,
 )
+from scripts.benchmark_command import command_line, run_benchmark
 
 _PEERS: Final = ("fast_align (Thot)", "eflomal")
 _WAYS: Final = (
@@ -228,18 +226,17 @@ def show(result: dict[str, Any]) -> str:
     return "\n\n".join([*tables, "\n".join(describe(result))])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the benchmark, or show a stored result."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a table, write the result; returns the exit status."""
+    parser = command_line(__doc__, "bench_alignment.json")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--peers", help="a Python that has eflomal and sil-thot")
     parser.add_argument("--only", nargs="+", metavar="CORPUS", help="these corpora only")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_alignment.json")
-    parser.add_argument("--show", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
-    if options.show is not None:
-        print(show(json.loads(options.show.read_text(encoding="utf-8"))))
-        return
+    return run_benchmark(parser, run_all, show, arguments)
+
+
+def run_all(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure on the corpora that the command line names."""
     rows = []
     with LoadMeter() as meter:
         for corpora in (gold_corpora(options.data), timed_corpora(options.data)):
@@ -249,11 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     for row in run(corpus, peers):
                         rows.append(row)
                         print(row, file=sys.stderr)
-        load = meter.load()
-    result = {"machine": machine(), "load": load.to_json(), "rows": rows}
-    write_json(options.output, result)
-    print(show(result))
+        return {"machine": machine(), "load": meter.load().to_json(), "rows": rows}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

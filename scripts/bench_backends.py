@@ -15,19 +15,15 @@ float32: all of them in greedy search up to ties; of beam searches CTranslate2's
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from nmt.evaluation.metrics import score
-from nmt.files import write_json
 from nmt.lines import read_lines
 from nmt.model_folder import open_model_folder
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     ProcessFailed,
     answer_request,
@@ -36,6 +32,7 @@ from scripts.benchmark import (
     machine,
     run_measurement,
 )
+from scripts.benchmark_command import command_line_of_model, run_benchmark
 
 BEAMS = (5, 1)
 
@@ -52,32 +49,11 @@ CONTENDERS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a table, write the result; returns the exit status."""
-    options = parse(arguments)
-    if options.show is not None:
-        print(render(json.loads(options.show.read_text(encoding="utf-8"))))
-        return 0
-    result = run(options)
-    print(render(result))
-    if not options.quick:
-        write_json(options.output, result)
-    return 0
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    multi30k = Path("../shared/data/multi30k")
-    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL", help="a model folder")
-    parser.add_argument("--source", type=Path, default=multi30k / "test2016.en")
-    parser.add_argument("--reference", type=Path, default=multi30k / "test2016.de")
+    parser = command_line_of_model(
+        __doc__, "bench_backends.json", split="test2016", quick="100 lines once"
+    )
     parser.add_argument("--lines", type=int, help="only so many of them")
-    parser.add_argument("--quick", action="store_true", help="100 lines once; writes no result")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_backends.json")
-    options = parser.parse_args(arguments)
-    if options.show is None and options.model is None:
-        parser.error("which MODEL is to translate?")
-    return options
+    return run_benchmark(parser, run, render, arguments)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -12,8 +12,6 @@ estimator (if its command is given), reads the same words and writes its model a
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 import tempfile
@@ -21,15 +19,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from nmt.files import write_json
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     describe,
     format_table,
     machine,
     run_measurement,
 )
+from scripts.benchmark_command import command_line, run_benchmark
 
 CORPORA: list[dict[str, Any]] = [
     {"name": "multi30k", "train": "train.de", "valid": "valid.de", "language": "de",
@@ -45,22 +42,16 @@ SETTINGS: list[dict[str, Any]] = [{}, {"memory": 1 << 22}, {"min_count": (1, 1, 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print the tables, write the result; returns the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Measure, print a table, write the result; returns the exit status."""
+    parser = command_line(__doc__, "bench_language_model.json", quick="2,000 lines each")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--lmplz", type=Path, metavar="COMMAND", help="KenLM's estimator")
-    parser.add_argument("--quick", action="store_true", help="2,000 lines each; writes no result")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_language_model.json")
-    options = parser.parse_args(arguments)
-    if options.show is not None:
-        print(render(json.loads(options.show.read_text(encoding="utf-8"))))
-        return 0
-    result = run(options.data.resolve(), options.lmplz, quick=options.quick)
-    print(render(result))
-    if not options.quick:
-        write_json(options.output, result)
-    return 0
+    return run_benchmark(
+        parser,
+        lambda options: run(options.data.resolve(), options.lmplz, quick=options.quick),
+        render,
+        arguments,
+    )
 
 
 def run(data: Path, lmplz: Path | None, *, quick: bool) -> dict[str, Any]:

@@ -24,9 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nmt.files import write_json
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     describe,
     environment,
@@ -35,6 +33,7 @@ from scripts.benchmark import (
     pinned,
     run_measurement,
 )
+from scripts.benchmark_command import command_line, run_benchmark
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = "phrase-based"
@@ -173,23 +172,20 @@ def _speed(result: dict[str, Any]) -> str:
     return format_table(head, lines)
 
 
-def main() -> None:
-    """Measure, print, write; or print what was written."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a table, write the result; returns the exit status."""
+    parser = command_line(__doc__, "bench_phrase_based.json")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "multi30k")
     parser.add_argument("--seeds", default="1,2,3", help="of tuning")
     parser.add_argument("--recipes", default="multi30k-en-de,multi30k-de-en")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_phrase_based.json")
-    parser.add_argument("--show", type=Path, help="print a result that is there")
-    arguments = parser.parse_args()
-    if arguments.show:
-        print(table(json.loads(arguments.show.read_text(encoding="utf-8"))))
-        return
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    result = measure(arguments.recipes.split(","), seeds, arguments.data.resolve())
-    print(table(result))
-    write_json(arguments.output, result)
+    return run_benchmark(parser, run, table, arguments)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what the command line asks for."""
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    return measure(options.recipes.split(","), seeds, options.data.resolve())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -21,9 +21,7 @@ from typing import Any
 
 import yaml
 
-from nmt.files import write_json
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     describe,
     environment,
@@ -31,6 +29,7 @@ from scripts.benchmark import (
     machine,
     pinned,
 )
+from scripts.benchmark_command import command_line, run_benchmark
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = "phrase-based"
@@ -124,28 +123,24 @@ def table(result: dict[str, Any]) -> str:
     return "\n\n".join([*parts, "\n".join(describe(result))])
 
 
-def main() -> None:
-    """Measure, print, write; or print what was written."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a table, write the result; returns the exit status."""
+    parser = command_line(__doc__, "bench_phrase_scale.json")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_phrase_scale.json")
-    parser.add_argument("--show", type=Path, help="print a result that is there")
-    arguments = parser.parse_args()
-    if arguments.show:
-        print(table(json.loads(arguments.show.read_text(encoding="utf-8"))))
-        return
+    return run_benchmark(parser, run, table, arguments)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train on parts of each corpus."""
     with LoadMeter() as meter:
         rows = []
-        for name, (size, corpus) in corpora(arguments.data.resolve()).items():
+        for name, (size, corpus) in corpora(options.data.resolve()).items():
             for part in PARTS:
                 rows.append(train(name, size // part, corpus))
-                print(
-                    f"{name}, {size // part:,} pairs: {rows[-1]['cpu_seconds']:.1f} s", flush=True
-                )
-        result = {"machine": machine(), "load": meter.load().to_json(), "rows": rows}
-    print(table(result))
-    write_json(arguments.output, result)
+                seconds = rows[-1]["cpu_seconds"]
+                print(f"{name}, {size // part:,} pairs: {seconds:.1f} s", flush=True)
+        return {"machine": machine(), "load": meter.load().to_json(), "rows": rows}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

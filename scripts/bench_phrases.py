@@ -12,23 +12,20 @@ again more often in a larger corpus, so that entries and bytes are upper bounds.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from nmt.files import write_json
 from nmt.statistical.phrases.counting import ENTRY, TARGET, TARGET_REFERENCE
 from nmt.statistical.phrases.extraction import OCCURRENCE
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     describe,
     format_table,
     machine,
     run_measurement,
 )
+from scripts.benchmark_command import command_line, run_benchmark
 
 MEMORY = 1 << 28
 """Bytes that counting may take: little enough that the larger corpora go through files."""
@@ -54,21 +51,15 @@ CORPORA: list[dict[str, Any]] = [
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print the tables, write the result; returns the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Measure, print a table, write the result; returns the exit status."""
+    parser = command_line(__doc__, "bench_phrases.json", quick="2,000 pairs each")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--quick", action="store_true", help="2,000 pairs each; writes no result")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_phrases.json")
-    options = parser.parse_args(arguments)
-    if options.show is not None:
-        print(render(json.loads(options.show.read_text(encoding="utf-8"))))
-        return 0
-    result = run(options.data.resolve(), quick=options.quick)
-    print(render(result))
-    if not options.quick:
-        write_json(options.output, result)
-    return 0
+    return run_benchmark(
+        parser,
+        lambda options: run(options.data.resolve(), quick=options.quick),
+        render,
+        arguments,
+    )
 
 
 def run(data: Path, *, quick: bool) -> dict[str, Any]:

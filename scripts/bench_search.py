@@ -15,24 +15,21 @@ MODEL is a folder made by nmt-train from a recipe of the kind phrase-based.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 from nmt.evaluation.metrics import score
-from nmt.files import write_json
 from nmt.lines import read_lines
 from nmt.statistical.search.settings import PhraseSearchSettings, fast_settings
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     describe,
     format_table,
     machine,
     run_measurement,
 )
+from scripts.benchmark_command import command_line_of_model, run_benchmark
 
 _FIRST: Final = PhraseSearchSettings()
 SEARCHES: Final[dict[str, dict[str, Any]]] = {
@@ -50,31 +47,10 @@ SEARCHES: Final[dict[str, dict[str, Any]]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a table, write the result; returns the exit status."""
-    options = parse(arguments)
-    if options.show is not None:
-        print(render(json.loads(options.show.read_text(encoding="utf-8"))))
-        return 0
-    result = run(options)
-    print(render(result))
-    if not options.quick:
-        write_json(options.output, result)
-    return 0
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    multi30k = Path("../shared/data/multi30k")
-    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL", help="a model folder")
-    parser.add_argument("--source", type=Path, default=multi30k / "valid.en")
-    parser.add_argument("--reference", type=Path, default=multi30k / "valid.de")
-    parser.add_argument("--quick", action="store_true", help="100 lines once; writes no result")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_search.json")
-    options = parser.parse_args(arguments)
-    if options.show is None and options.model is None:
-        parser.error("which MODEL is to translate?")
-    return options
+    parser = command_line_of_model(
+        __doc__, "bench_search.json", split="valid", quick="100 lines once"
+    )
+    return run_benchmark(parser, run, render, arguments)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

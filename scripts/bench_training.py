@@ -36,13 +36,11 @@ from typing import Any
 import numpy as np
 
 from nmt.corpus import TokenizedBitext, prepare_corpus, tokenize_pairs
-from nmt.files import write_json
 from nmt.neural.model.architecture import Architecture, design
 from nmt.neural.training.checkpoint import Checkpoints
 from nmt.recipe import Recipe, TransformerSettings, read_recipe
 from nmt.tokenization import learn_tokenizers
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     ProcessFailed,
     describe,
@@ -52,6 +50,7 @@ from scripts.benchmark import (
     pinned,
     run_measurement,
 )
+from scripts.benchmark_command import command_line, run_benchmark
 from scripts.training_flops import flop_per_target_piece
 
 RECIPE = "multi30k-en-de"
@@ -78,33 +77,20 @@ CEILING = "matrix products"
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a table, write the result; returns the exit status."""
-    options = parse(arguments)
-    if options.show is not None:
-        print(render(json.loads(options.show.read_text(encoding="utf-8"))))
-        return 0
-    with tempfile.TemporaryDirectory(prefix="bench-training-") as name:
-        result = run(options, Path(name))
-    print(render(result))
-    if not options.quick:
-        write_json(options.output, result)
-    return 0
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = command_line(__doc__, "bench_training.json", quick="6 s a row")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--peers", default=sys.executable, help="a Python that has transformers")
     parser.add_argument("--onmt", default=sys.executable, help="a Python that has OpenNMT-py")
     parser.add_argument("--seconds", type=float, default=40.0, help="processor time of each row")
-    parser.add_argument("--quick", action="store_true", help="6 s a row; writes no result")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders beside nmt-train")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_training.json")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.seconds = 6.0
-    return options
+
+    def measure(options: argparse.Namespace) -> dict[str, Any]:
+        if options.quick:
+            options.seconds = 6.0
+        with tempfile.TemporaryDirectory(prefix="bench-training-") as name:
+            return run(options, Path(name))
+
+    return run_benchmark(parser, measure, render, arguments)
 
 
 def run(options: argparse.Namespace, work: Path) -> dict[str, Any]:

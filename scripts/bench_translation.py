@@ -32,11 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt.evaluation.metrics import score
-from nmt.files import write_json
 from nmt.lines import read_lines
 from nmt.model_folder import open_model_folder
 from scripts.benchmark import (
-    RESULTS,
     LoadMeter,
     ProcessFailed,
     describe,
@@ -46,6 +44,7 @@ from scripts.benchmark import (
     pinned,
     run_measurement,
 )
+from scripts.benchmark_command import command_line_of_model, run_benchmark
 
 BEAM = 5
 
@@ -100,34 +99,13 @@ CONTENDERS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a table, write the result; returns the exit status."""
-    options = parse(arguments)
-    if options.show is not None:
-        print(render(json.loads(options.show.read_text(encoding="utf-8"))))
-        return 0
-    result = run(options)
-    print(render(result))
-    if not options.quick:
-        write_json(options.output, result)
-    return 0
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    multi30k = Path("../shared/data/multi30k")
-    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL", help="a model folder")
-    parser.add_argument("--source", type=Path, default=multi30k / "test2016.en")
-    parser.add_argument("--reference", type=Path, default=multi30k / "test2016.de")
+    parser = command_line_of_model(
+        __doc__, "bench_translation.json", split="test2016", quick="100 lines once"
+    )
     parser.add_argument("--fast", type=Path, metavar="MODEL", help="a model of the preset fast")
     parser.add_argument("--only", action="append", metavar="NAME", help="measure this one, again")
     parser.add_argument("--peers", default=sys.executable, help="a Python with the peers")
-    parser.add_argument("--quick", action="store_true", help="100 lines once; writes no result")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_translation.json")
-    options = parser.parse_args(arguments)
-    if options.show is None and options.model is None:
-        parser.error("which MODEL is to translate?")
-    return options
+    return run_benchmark(parser, run, render, arguments)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -15,9 +15,7 @@ its first round, of its first two, and so on, which writes no result.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -28,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sacrebleu.metrics.bleu import BLEU
 
-from nmt.files import write_json
 from nmt.statistical.features import FIRST_WEIGHTS, NAMES, UNKNOWN_WORDS
 from nmt.statistical.sentences import Sentences
 from nmt.statistical.tuning.bleu import bleu_statistics, corpus_bleu
@@ -38,7 +35,8 @@ from nmt.statistical.tuning.nbest import NBest
 from nmt.statistical.tuning.pool import HypothesisPool, unit
 from nmt.statistical.tuning.settings import TuningSettings
 from nmt.statistical.tuning.tune import tune
-from scripts.benchmark import RESULTS, LoadMeter, describe, format_table, machine
+from scripts.benchmark import LoadMeter, describe, format_table, machine
+from scripts.benchmark_command import command_line, run_benchmark
 
 _POOL = 3
 """Candidates of a sentence, as a multiple of the n-best list."""
@@ -107,25 +105,22 @@ def _overlap(words: NDArray[np.int32], reference: NDArray[np.int32]) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a table, write the result; returns the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = command_line(__doc__, "bench_tuning.json")
     parser.add_argument("--sentences", type=int, default=1014)
     parser.add_argument("--nbest", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lists", type=Path, metavar="FOLDER", help="the state of a tuning")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="print an earlier result")
-    parser.add_argument("--output", type=Path, default=RESULTS / "bench_tuning.json")
     options = parser.parse_args(arguments)
-    if options.show is not None:
-        print(render(json.loads(options.show.read_text(encoding="utf-8"))))
-        return 0
     if options.lists is not None:
         print(on_real_lists(options.lists, options.rounds, options.seed))
         return 0
-    result = run(options.sentences, options.nbest, options.rounds, options.seed)
-    print(render(result))
-    write_json(options.output, result)
-    return 0
+    return run_benchmark(
+        parser,
+        lambda options: run(options.sentences, options.nbest, options.rounds, options.seed),
+        render,
+        arguments,
+    )
 
 
 def run(num_sentences: int, nbest: int, rounds: int, seed: int) -> dict[str, Any]:
