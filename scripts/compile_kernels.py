@@ -1,4 +1,4 @@
-"""Compiles every Triton kernel for sm_80 and sm_90, as training launches it.
+"""Compiles every Triton kernel for sm_80 and sm_90 (what is for float8: sm_90), as training does.
 
 Needs no GPU: the compiler and the assembler come with Triton. Prints registers, shared memory and
 spills of each variant and stores them; ends with an error if one spills.
@@ -29,6 +29,7 @@ from nmt.neural.kernels import (
     add_norm_triton,
     cross_entropy_triton,
     embedding_triton,
+    float8_triton,
     linear_relu_triton,
     packed_attention_triton,
 )
@@ -55,6 +56,7 @@ class Variant:
     num_stages: int = 3
     even: tuple[str, ...] = ()
     """Integers that are multiples of 16."""
+    targets: tuple[str, ...] = tuple(TARGETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def variants() -> Iterator[Variant]:
         {"ROWS": linear_relu_triton.ROWS, "COLUMNS": linear_relu_triton.COLUMNS},
         linear_relu_triton.NUM_WARPS, even=("width",),
     )  # fmt: skip
+    yield from _float8()
     floats = "gain1 gain2 eps weight_decay clip_norm"
     for of_gradients in (HALF, "*fp32"):
         yield Variant(
@@ -189,6 +192,22 @@ def _embedding(drops: bool, with_dropout: str) -> Iterator[Variant]:
     )  # fmt: skip
 
 
+def _float8() -> Iterator[Variant]:
+    yield Variant(
+        "float8 peak", float8_triton.peak_kernel, {"x": HALF, "peaks": "*i32"},
+        {"BLOCK": float8_triton.BLOCK}, float8_triton.NUM_WARPS, even=("size",), targets=("sm_90",),
+    )  # fmt: skip
+    for name, type_ in (("e4m3", "*fp8e4nv"), ("e5m2", "*fp8e5")):
+        yield Variant(
+            f"float8 round {name}", float8_triton.round_kernel,
+            {"x": HALF, "peaks": "*i32", **_types("values transposed", type_), "scale": "*fp32",
+             **_types("inverse_largest smallest_scale", "fp32")},
+            {"PEAKS": float8_triton.PROGRAMS, "ROWS": float8_triton.ROWS,
+             "COLUMNS": float8_triton.COLUMNS},
+            float8_triton.NUM_WARPS, even=("width", "room"), targets=("sm_90",),
+        )  # fmt: skip
+
+
 def _types(names: str, type_: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), type_)
 
@@ -246,7 +265,7 @@ def _store(results: list[Compiled]) -> None:
     known = record["kernels"] if record.get("triton") == triton.__version__ else []
     rows = {(row["kernel"], row["target"]): row for row in known}
     rows |= {(result.kernel, result.target): asdict(result) for result in results}
-    wanted = [(variant.name, target) for variant in variants() for target in TARGETS]
+    wanted = [(variant.name, target) for variant in variants() for target in variant.targets]
     kernels = [rows[key] for key in wanted if key in rows]
     record = {"triton": triton.__version__, "kernels": kernels}
     RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -265,7 +284,7 @@ def main() -> None:
     for variant in variants():
         if options.only not in variant.name:
             continue
-        for target in targets:
+        for target in (target for target in targets if target in variant.targets):
             result = compile_variant(variant, target)
             results.append(result)
             print(
