@@ -21,7 +21,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -222,13 +222,14 @@ def open_model_folder(path: Path) -> ModelFolder:
             else ["not an object"]
         )
         raise UserError(
-            f"not the description of a model ({'; '.join(reasons)})", where=where, mend=_COPY_AGAIN
+            f"not the description of a model ({'; '.join(reasons)})", where=where, mend=COPY_AGAIN
         ) from error
     _check_files(model, largest_hashed=_SMALL_FILE_BYTES)
     return model
 
 
-_COPY_AGAIN = "copy the model folder again from where it came, or train again"
+COPY_AGAIN: Final = "copy the model folder again from where it came, or train again"
+"""How to mend a model folder of which something is missing or wrong."""
 
 
 def _check_files(model: ModelFolder, *, largest_hashed: int | None) -> None:
@@ -253,7 +254,7 @@ def _check_files(model: ModelFolder, *, largest_hashed: int | None) -> None:
         if problem:
             errors.append(UserError(problem, where=str(path)))
     if errors:
-        errors[-1].mend = _COPY_AGAIN
+        errors[-1].mend = COPY_AGAIN
         raise UserErrors(errors) if len(errors) > 1 else errors[0]
 
 
@@ -263,7 +264,7 @@ def _read_json(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"cannot read: {error.strerror or error}", where=str(path)) from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"not JSON ({error})", where=str(path), mend=_COPY_AGAIN) from error
+        raise UserError(f"not JSON ({error})", where=str(path), mend=COPY_AGAIN) from error
 
 
 def _not_a_model_folder(path: Path) -> UserError:

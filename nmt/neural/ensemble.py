@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from nmt.errors import UserError, UserErrors
-from nmt.model_folder import ModelFolder, open_model_folder, write_model_folder
+from nmt.model_folder import COPY_AGAIN, ModelFolder, open_model_folder, write_model_folder
 from nmt.neural.backends.onnx_model import OnnxTransformer
 from nmt.neural.model.ensemble import Ensemble
 from nmt.neural.model.translation_model import TranslationModel
@@ -113,12 +113,12 @@ def load_ensemble(
     where = str(folder.path)
     names = folder.settings.get("members")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError("an ensemble without its members", where=where, mend=_COPY_AGAIN)
+        raise UserError("an ensemble without its members", where=where, mend=COPY_AGAIN)
     try:
         search = SearchSettings.model_validate(folder.settings.get("search"))
     except ValidationError as error:
         raise UserError(
-            f"not the settings of a search: {error}", where=where, mend=_COPY_AGAIN
+            f"not the settings of a search: {error}", where=where, mend=COPY_AGAIN
         ) from error
     paths = [folder.path / MEMBERS / name for name in names]
     together = join(
@@ -130,9 +130,6 @@ def load_ensemble(
     together.settings = search
     together.default_batch_tokens = search.batch_tokens
     return together
-
-
-_COPY_AGAIN: Final = "copy the model folder again from where it came, or train again"
 
 
 def make_ensemble(

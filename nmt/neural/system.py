@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nmt.errors import UserError
 from nmt.guide import Guide
-from nmt.model_folder import ModelFolder
+from nmt.model_folder import COPY_AGAIN, ModelFolder
 from nmt.neural.device import choose_device, prepare
 from nmt.neural.explanation.attention import AttentionExplanation, explain
 from nmt.neural.marian_names import BIAS, from_theirs
@@ -44,7 +44,6 @@ TOKENIZER: Final = "tokenizer"
 
 _EXPLAINED_AT_ONCE: Final = 32
 """Hypotheses that a worker explains before it takes the next ones."""
-_COPY_AGAIN: Final = "copy the model folder again from where it came, or train again"
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -241,7 +240,7 @@ def load_weights(model: TranslationModel, path: Path) -> None:
         tensors = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(
-            f"cannot be read as weights: {error}", where=str(path), mend=_COPY_AGAIN
+            f"cannot be read as weights: {error}", where=str(path), mend=COPY_AGAIN
         ) from error
     if BIAS in tensors and isinstance(model, Transformer):
         tensors = from_theirs(tensors, model.architecture)
@@ -263,7 +262,7 @@ def set_weights(model: TranslationModel, tensors: Mapping[str, Tensor], *, where
         raise UserError(
             f"{len(wrong)} weights do not fit the model's settings: {examples}",
             where=where,
-            mend=_COPY_AGAIN,
+            mend=COPY_AGAIN,
         )
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -294,7 +293,7 @@ def load_neural(
         search = SearchSettings.model_validate(folder.settings.get("search"))
     except ValidationError as error:
         raise UserError(
-            f"not the settings of a search: {error}", where=where, mend=_COPY_AGAIN
+            f"not the settings of a search: {error}", where=where, mend=COPY_AGAIN
         ) from error
     tokenizers = TokenizerPair.load(folder.path / TOKENIZER)
     sizes = (architecture.source_vocabulary_size, architecture.target_vocabulary_size)
@@ -303,7 +302,7 @@ def load_neural(
         raise UserError(
             f"the model is of {sizes} source and target pieces, its tokenizers of {pieces}",
             where=where,
-            mend=_COPY_AGAIN,
+            mend=COPY_AGAIN,
         )
     device = choose_device(device_name)
     workers = prepare(device)
@@ -338,6 +337,6 @@ def _load_shortlist(folder: ModelFolder, sizes: tuple[int, int]) -> Shortlist | 
         raise UserError(
             "the shortlist is of other vocabularies than the model",
             where=str(folder.path / SHORTLIST),
-            mend=_COPY_AGAIN,
+            mend=COPY_AGAIN,
         )
     return shortlist

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from nmt.errors import UserError
 from nmt.machine import available_cores
-from nmt.model_folder import ModelFolder
+from nmt.model_folder import COPY_AGAIN, ModelFolder
 from nmt.search_options import SearchOptions
 from nmt.statistical.compounds import CompoundSplitter
 from nmt.statistical.features import NAMES
@@ -37,7 +37,6 @@ WEIGHTS: Final = "weights.json"
 
 _MAX_SEGMENT_WORDS: Final = 250
 """Search takes time that grows with the length of a sentence, and memory too."""
-_COPY_AGAIN: Final = "copy the model folder again from where it came, or train again"
 
 
 class PhraseBasedTranslator(Translator):
@@ -137,6 +136,15 @@ def weights_by_name(weights: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(NAMES, weights.tolist(), strict=True))
 
 
+def load_words(folder: ModelFolder) -> tuple[WordTokenizer, WordTokenizer]:
+    """The tokenizers of a statistical system's folder; raises UserError if they are others."""
+    tokenizers = TokenizerPair.load(folder.path / TOKENIZER)
+    pair = tokenizers.source, tokenizers.target
+    if not (isinstance(pair[0], WordTokenizer) and isinstance(pair[1], WordTokenizer)):
+        raise UserError("the tokenizers are not of words", where=str(folder.path), mend=COPY_AGAIN)
+    return pair[0], pair[1]
+
+
 def load_phrase_based(folder: ModelFolder) -> PhraseBasedTranslator:
     """Open a phrase-based system's folder; tables are mapped, not read.
 
@@ -156,20 +164,15 @@ def load_phrase_based(folder: ModelFolder) -> PhraseBasedTranslator:
             where=str(folder.path),
             mend="upgrade with: pip install --upgrade bitext-nmt, or train again",
         ) from error
-    tokenizers = TokenizerPair.load(folder.path / TOKENIZER)
-    if not (
-        isinstance(tokenizers.source, WordTokenizer)
-        and isinstance(tokenizers.target, WordTokenizer)
-    ):
-        raise UserError("the tokenizers are not of words", where=str(folder.path), mend=_COPY_AGAIN)
+    source, target = load_words(folder)
     phrases = PhraseTable.open(folder.path / PHRASES)
     language_model = LanguageModel.open(folder.path / LANGUAGE_MODEL)
     classes = None
     if any(name.startswith(f"{CLASS_MODEL}/") for name in folder.files):
         classes = ClassModel.open(folder.path / CLASS_MODEL).tables
     return PhraseBasedTranslator(
-        Words.of(tokenizers.source, splitter),
-        Words.of(tokenizers.target),
+        Words.of(source, splitter),
+        Words.of(target),
         Decoder(
             phrases.arrays,
             language_model.tables,

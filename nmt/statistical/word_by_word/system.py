@@ -16,15 +16,12 @@ from nmt.search_options import SearchOptions
 from nmt.statistical.language_model.model import LanguageModel
 from nmt.statistical.phrases.table import PhraseTable
 from nmt.statistical.search.results import Derivation
-from nmt.statistical.system import PhraseBasedTranslator
+from nmt.statistical.system import PhraseBasedTranslator, load_words
 from nmt.statistical.text import Words
 from nmt.statistical.word_by_word.decoder import make_decoder
 from nmt.statistical.word_by_word.explain import explain_words
-from nmt.tokenization import TokenizerPair
-from nmt.tokenization.words import WordTokenizer
 from nmt.translator import Hypothesis
 
-TOKENIZER: Final = "tokenizer"
 WORD_TABLE: Final = "word-table"
 LANGUAGE_MODEL: Final = "language-model"
 
@@ -78,19 +75,10 @@ def load_word_by_word(folder: ModelFolder) -> WordByWordTranslator:
             where=str(folder.path),
             mend="upgrade with: pip install --upgrade bitext-nmt, or train again",
         ) from error
-    tokenizers = TokenizerPair.load(folder.path / TOKENIZER)
-    if not (
-        isinstance(tokenizers.source, WordTokenizer)
-        and isinstance(tokenizers.target, WordTokenizer)
-    ):
-        raise UserError(
-            "the tokenizers are not of words",
-            where=str(folder.path),
-            mend="copy the model folder again from where it came, or train again",
-        )
+    source, target = load_words(folder)
     return WordByWordTranslator(
-        Words.of(tokenizers.source),
-        Words.of(tokenizers.target),
+        Words.of(source),
+        Words.of(target),
         make_decoder(
             PhraseTable.open(folder.path / WORD_TABLE),
             LanguageModel.open(folder.path / LANGUAGE_MODEL),

@@ -17,7 +17,8 @@ from nmt.statistical.preparation import (
     estimate_language_model,
     learn_words,
 )
-from nmt.statistical.word_by_word.system import LANGUAGE_MODEL, TOKENIZER, WORD_TABLE
+from nmt.statistical.system import TOKENIZER
+from nmt.statistical.word_by_word.system import LANGUAGE_MODEL, WORD_TABLE
 from nmt.statistical.word_by_word.table import train_word_table
 
 
