@@ -23,6 +23,7 @@ from nmt.neural.device import choose_device, prepare
 from nmt.neural.explanation.attention import AttentionExplanation, explain
 from nmt.neural.marian_names import BIAS, from_theirs
 from nmt.neural.model.ensemble import SearchedModel
+from nmt.neural.model.few_rows import prepare_few_rows
 from nmt.neural.model.rounding import use_int8
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
@@ -316,6 +317,8 @@ def load_neural(
                 mend="leave --precision out, or choose another --backend",
             )
         use_int8(model)
+    elif device.type == "cpu" and isinstance(model, Transformer):
+        prepare_few_rows(model)
     return NeuralTranslator(
         model.to(device),
         tokenizers,

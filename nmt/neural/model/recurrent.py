@@ -110,7 +110,7 @@ class Recurrent(nn.Module):
             if architecture.tied_embeddings == "none"
             else self.target_table.weight
         )
-        self.rounded_output: Int8Linear | None = None
+        self.output_map: Int8Linear | None = None
         """The output weights as `use_int8` rounds them, where it did."""
 
     @property

@@ -30,7 +30,7 @@ def use_int8(model: TranslationModel) -> None:
     _replace_layers(model, lambda linear: Int8Linear(linear.weight, linear.bias))
     architecture = model.architecture
     if not (isinstance(architecture, Architecture) and architecture.output_bias):
-        model.rounded_output = Int8Linear(model.output, None)
+        model.output_map = Int8Linear(model.output, None)
 
 
 def use_float8(model: TranslationModel) -> list[str]:

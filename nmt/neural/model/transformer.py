@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
+from nmt.neural.kernels.few_rows_linear import FewRowsLinear
 from nmt.neural.kernels.int8_linear import Int8Linear
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.attention import CrossAttention, SelfAttention
@@ -153,8 +154,10 @@ class Transformer(nn.Module):
             if tied == "none"
             else target_table.weight
         )
-        self.rounded_output: Int8Linear | None = None
-        """The output weights as `use_int8` rounds them, where it did."""
+        self.output_map: Int8Linear | FewRowsLinear | None = None
+        """What multiplies by ``output`` in search, where `use_int8` or `prepare_few_rows` says."""
+        self.takes_few_rows = False
+        """Whether few rows may come as they are: see `nmt.neural.search.rows`."""
 
     def encode(self, source: Packed, keys: DropoutKeys | None = None) -> Tensor:
         """The memory, [S, D]."""

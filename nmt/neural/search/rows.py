@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt.neural.kernels.few_rows_linear import FEW_ROWS
 from nmt.neural.kernels.list_logits import list_logits
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.packed import Packed, pack_source
@@ -23,7 +24,8 @@ results differ in the last digit: a sentence's translation would depend on its b
 
 _FEW = (8, 16)
 """Fewer rows, which a single sentence has, are computed as so many: that takes half the time, and
-the path is still the same (for 1 and 2 rows it is not)."""
+the path is still the same (for 1 and 2 rows it is not). Up to `FEW_ROWS` come as they are where the
+model's loops for them are known to give the same digits."""
 
 
 def rows_at_once(device: torch.device) -> int:
@@ -35,17 +37,19 @@ def rows_at_once(device: torch.device) -> int:
     return 320 if device.type == "cpu" else 4096
 
 
-def round_up(rows: int) -> int:
-    """So many rows, and those that fill up the last multiple."""
+def round_up(rows: int, *, takes_few: bool = False) -> int:
+    """So many rows, and those that fill up the last multiple, but a few where those are taken."""
+    if takes_few and rows <= FEW_ROWS:
+        return rows
     for few in _FEW:
         if rows <= few:
             return few
     return -(-rows // _MULTIPLE) * _MULTIPLE
 
 
-def filled_up(rows: int) -> np.ndarray:
+def filled_up(rows: int, *, takes_few: bool = False) -> np.ndarray:
     """Numbers of rows, and of the first again to fill up the last multiple; nobody reads that."""
-    numbers = np.arange(round_up(rows))
+    numbers = np.arange(round_up(rows, takes_few=takes_few))
     numbers[rows:] = 0
     return numbers
 
@@ -83,7 +87,7 @@ class Predictor:
     def __init__(self, model: TranslationModel, lists: CandidateLists | None) -> None:
         """Take the output weights of a model."""
         self._weight_VD = weight_VD = model.output
-        self._rounded = model.rounded_output
+        self._map = model.output_map
         self._bounds = None if lists is None else lists.bounds
         device = weight_VD.device
         self._pieces = None if lists is None else torch.from_numpy(lists.pieces).to(device)
@@ -91,8 +95,8 @@ class Predictor:
     def logits(self, hidden_RD: Tensor, sentence_R: np.ndarray) -> Tensor:
         """Logits of rows that translate these sentences, [R, V] or [R, C]."""
         if self._pieces is None or self._bounds is None:
-            if self._rounded is not None:
-                logits_RV: Tensor = self._rounded(hidden_RD)
+            if self._map is not None:
+                logits_RV: Tensor = self._map(hidden_RD)
                 return logits_RV
             return F.linear(hidden_RD, self._weight_VD)
         begin_R, end_R = (

@@ -77,7 +77,7 @@ class TransformerSteps:
     ) -> tuple[Tensor, Tensor | None]:
         """Feed one piece to each row; see ``Steps.advance``."""
         rows = len(piece_R)
-        row_R = filled_up(rows)
+        row_R = filled_up(rows, takes_few=self._model.takes_few_rows)
         parent_R, sentence_R = parent_R[row_R], sentence_R[row_R]
         # Rows that begin are at step 0: their parent, -1, is the last of one row too many.
         self._step_R = np.append(self._step_R + 1, 0)[parent_R]

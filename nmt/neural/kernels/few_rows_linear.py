@@ -1,0 +1,136 @@
+"""Linear maps of a few rows on the CPU: what a single sentence's search spends its time in.
+
+Libraries are made for many rows. For five, PyTorch's way to oneDNN costs more than the product
+(some 15 us a call), and each call lays the weights out anew. Here they are laid out once, in blocks
+of columns that are read from front to back, while the sums of a block stay in the first-level
+cache. On one core of an AMD Zen 5, 256 to 256: 9 us for 5 rows, where PyTorch takes 24 for 8.
+
+A sentence's translation must not depend on how many rows it was computed with, so the sums must be
+the library's to the last bit. Both add products up in their order, in fused multiplications and
+additions; the library does so in blocks of the inputs (of 512, as seen) whose sums it then adds.
+How long its blocks are is found by trying, with a product of many rows. Where nothing fits, as on
+processors for which it sums in another order, the library computes few rows too.
+
+Shapes: R rows, D inputs, N outputs, C columns of a block.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numba import njit
+from torch import Tensor, nn
+
+FEW_ROWS: Final = 8
+"""Rows that are few: with more, the library is as quick."""
+
+_COLUMNS: Final = 128
+_UNROLLED: Final = 8
+_MANY_ROWS: Final = 320
+_FUSED: Final = {"nsz", "contract"}
+"""Liberties of the arithmetic: none but to fuse multiplications with additions."""
+
+
+@njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
+def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> None:
+    rows, width = x.shape
+    # What stands side by side in one array is known to be apart: the inner loop needs no checks.
+    sums = np.empty(rows * _COLUMNS, dtype=np.float32)
+    for b in range(len(blocks)):
+        block = blocks[b]
+        first = b * _COLUMNS
+        count = min(_COLUMNS, out.shape[1] - first)
+        for begin in range(0, width, summed_at_once):
+            sums[:] = 0
+            for d in range(begin, min(begin + summed_at_once, width), _UNROLLED):
+                w = block[d * _COLUMNS : (d + _UNROLLED) * _COLUMNS]
+                for r in range(rows):
+                    x0, x1, x2, x3 = x[r, d], x[r, d + 1], x[r, d + 2], x[r, d + 3]
+                    x4, x5, x6, x7 = x[r, d + 4], x[r, d + 5], x[r, d + 6], x[r, d + 7]
+                    sums_r = sums[r * _COLUMNS : (r + 1) * _COLUMNS]
+                    for c in range(_COLUMNS):
+                        s = sums_r[c]
+                        s += x0 * w[c]
+                        s += x1 * w[_COLUMNS + c]
+                        s += x2 * w[2 * _COLUMNS + c]
+                        s += x3 * w[3 * _COLUMNS + c]
+                        s += x4 * w[4 * _COLUMNS + c]
+                        s += x5 * w[5 * _COLUMNS + c]
+                        s += x6 * w[6 * _COLUMNS + c]
+                        s += x7 * w[7 * _COLUMNS + c]
+                        sums_r[c] = s
+            for r in range(rows):
+                out_r = out[r, first : first + count]
+                sums_r = sums[r * _COLUMNS : r * _COLUMNS + count]
+                if begin == 0:
+                    out_r[:] = sums_r
+                else:
+                    for c in range(count):
+                        out_r[c] += sums_r[c]
+        bias_b = bias[first : first + count]
+        for r in range(rows):
+            out_r = out[r, first : first + count]
+            for c in range(count):
+                out_r[c] += bias_b[c]
+
+
+class FewRowsLinear(nn.Linear):
+    """Takes the place of a linear layer, for inference on the CPU in float32: the same function."""
+
+    def __init__(self, weight_ND: Tensor, bias_N: Tensor | None) -> None:
+        """Take a linear layer's parameters, and lay a copy of the weights out."""
+        outputs, inputs = weight_ND.shape
+        super().__init__(inputs, outputs, bias=bias_N is not None, device="meta")
+        self.weight, self.bias = weight_ND, bias_N  # type: ignore[assignment]
+        self._blocks = np.empty((0, 0), dtype=np.float32)
+        self._bias = np.zeros(outputs, dtype=np.float32)
+        if bias_N is not None:
+            self._bias = bias_N.detach().numpy()
+        self._summed_at_once = 0
+        if weight_ND.dtype == torch.float32 and inputs % _UNROLLED == 0:
+            self._blocks = _in_blocks(weight_ND.detach().numpy())
+            self._summed_at_once = self._find_summed_at_once()
+
+    @property
+    def equals_library(self) -> bool:
+        """Whether the loop here computes few rows: whether it gives the library's numbers."""
+        return self._summed_at_once > 0
+
+    def _find_summed_at_once(self) -> int:
+        """Inputs whose products the library adds up before it adds the sum to those before.
+
+        0 if it adds in an order that the loop here does not know.
+        """
+        generator = torch.Generator().manual_seed(0)
+        x_RD = torch.randn(_MANY_ROWS, self.in_features, generator=generator)
+        with torch.inference_mode():
+            wanted_RN = F.linear(x_RD, self.weight, self.bias)[:FEW_ROWS].numpy()
+            for inputs in (self.in_features, 512, 384, 256, 192, 128, 64):
+                found_RN = self._compute(x_RD[:FEW_ROWS].numpy(), inputs)
+                if np.array_equal(found_RN, wanted_RN):
+                    return inputs
+        return 0
+
+    def _compute(self, x_RD: np.ndarray, summed_at_once: int) -> np.ndarray:
+        out_RN = np.empty((len(x_RD), self.out_features), dtype=np.float32)
+        _multiply(x_RD, self._blocks, self._bias, summed_at_once, out_RN)
+        return out_RN
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] to [..., N]."""
+        if x.ndim != 2 or len(x) > FEW_ROWS or not self._summed_at_once:
+            return F.linear(x, self.weight, self.bias)
+        return torch.from_numpy(self._compute(x.contiguous().numpy(), self._summed_at_once))
+
+
+def _in_blocks(weight_ND: np.ndarray) -> np.ndarray:
+    """Weights as [blocks, D * C]; of columns that fill up the last block, zeros."""
+    outputs, inputs = weight_ND.shape
+    blocks = -(-outputs // _COLUMNS)
+    filled = np.zeros((blocks * _COLUMNS, inputs), dtype=np.float32)
+    filled[:outputs] = weight_ND
+    columns_last = filled.reshape(blocks, _COLUMNS, inputs).swapaxes(1, 2)
+    return columns_last.reshape(blocks, inputs * _COLUMNS)
