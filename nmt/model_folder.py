@@ -90,6 +90,11 @@ class ModelFolder(BaseModel):
             raise UserError(f"the model has no file {name}", where=str(self.path / _MODEL))
         return self.path / name
 
+    @property
+    def content_hashes(self) -> dict[str, str]:
+        """Beginnings of the hashes of its files (hex), which say of a result what it came from."""
+        return {name: facts.sha256[:12] for name, facts in self.files.items()}
+
     def scores(self) -> Any:
         """The test scores that were added to it, as `add_scores` was given them; None if none."""
         path = self.path / _SCORES

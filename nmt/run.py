@@ -74,7 +74,7 @@ def train_systems(
 
     Args:
         run: the recipe and where its results go.
-        names: the systems to train, in this order, but members of ensembles before these, whether
+        names: the systems to train, in this order, but members of ensembles before these, and$
             they are named or not.
         fresh: forget what earlier runs of the named systems left.
         corpus: the recipe's, if it is prepared already.
@@ -85,7 +85,7 @@ def train_systems(
     if corpus is None:
         corpus = prepare_corpus(run.recipe.corpus, cache=run.cache, report=run.say)
     models: dict[str, ModelFolder] = {}
-    for name in run.recipe.with_members(names):
+    for name in run.recipe.in_order(names):
         folder = run.folder / name
         with only_one(folder):
             if fresh and name in names:
@@ -125,11 +125,19 @@ def _train(
 
             together = {member: models[member] for member in members}
             return make_ensemble(run.recipe, name, together, folder, inputs=inputs)
-        case TransformerSettings() | RecurrentSettings():
+        case TransformerSettings(teacher=teacher) | RecurrentSettings(teacher=teacher):
             from nmt.neural.train import train_neural
 
+            pairs = corpus.train
+            if teacher is not None:
+                from nmt.teaching import add_taught_pairs
+
+                pairs = add_taught_pairs(
+                    pairs, models[teacher], cache=run.cache, device=run.device, report=run.say
+                )
             return train_neural(
                 run.recipe, name, corpus, folder,
+                pairs=pairs,
                 inputs=inputs, cache=run.cache,
                 device_name=run.device, console=run.console, stop=run.stop, ranks=run.ranks,
             )  # fmt: skip
@@ -152,18 +160,16 @@ def _inputs(
 ) -> dict[str, Any]:
     """All that a system's training depends on, under the names of the recipe's settings.
 
-    Of an ensemble that is its members' models, which are among ``models``.
+    The models that it is made of, or learns from, are among ``models``.
     """
     system = recipe.systems[name]
     if isinstance(system, EnsembleSettings):
         return {
-            "members": {
-                member: {file: facts.sha256[:12] for file, facts in models[member].files.items()}
-                for member in system.members
-            },
+            "members": {member: models[member].content_hashes for member in system.members},
             "systems": {name: system.model_dump(mode="json")},
         }
     neural = isinstance(system, NeuralSettings)
+    teacher = system.teacher if isinstance(system, NeuralSettings) else None
     return {
         "corpus": {
             "train": corpus.train.content_hash[:12],
@@ -171,6 +177,7 @@ def _inputs(
             "valid": corpus.valid.content_hash[:12],
         },
         **({"tokenizer": recipe.tokenizer.model_dump(mode="json")} if neural else {}),
+        **({"teacher": {teacher: models[teacher].content_hashes}} if teacher else {}),
         "systems": {name: settings_of(system)},
     }
 

@@ -68,7 +68,7 @@ def bench(
         from nmt.stopping import StopOnSignal, Stopped
 
         settings = read_recipe(recipe, overrides or (), data_root=data)
-        chosen = settings.with_members(choose_systems(system, list(settings.systems)))
+        chosen = settings.in_order(choose_systems(system, list(settings.systems)))
         names = [name for name in settings.systems if name in chosen]
         if ranks is None and gpus is not None:
             start_ranks(gpus, device)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nmt.corpus import PreparedCorpus, TokenizedBitext, tokenize_pairs
+from nmt.corpus import PreparedCorpus, TextPairs, TokenizedBitext, tokenize_pairs
 from nmt.differences import differences
 from nmt.errors import UserError
 from nmt.files import build_once, explain_os_error, write_json
@@ -44,6 +44,7 @@ def train_neural(
     corpus: PreparedCorpus,
     folder: Path,
     *,
+    pairs: TextPairs,
     inputs: dict[str, Any],
     cache: Path,
     device_name: str,
@@ -53,15 +54,16 @@ def train_neural(
 ) -> ModelFolder:
     """Train system ``name`` of a recipe; the result is a model folder, with ``training/`` in it.
 
-    Continues from the last checkpoint if there is one. ``inputs`` says what the result depends on;
-    it is kept with the checkpoints, of which one with other inputs is not continued (but limits and
-    the search may change), and with the model. ``ranks`` are those that take part (by
-    `join_training`), of which this one leads.
+    Learns from ``pairs``: those of the corpus, and what a teacher adds to them. Continues from the
+    last checkpoint if there is one. ``inputs`` says what the result depends on; it is kept with the
+    checkpoints, of which one with other inputs is not continued (but limits and the search may
+    change), and with the model. ``ranks`` are those that take part (by `join_training`), of which
+    this one leads.
 
     Raises Stopped when asked to stop, UserError where settings or data do not allow training.
     """
     ranks = ranks or Alone()
-    task = Task(recipe, name, corpus, folder, inputs, cache, device_name)
+    task = Task(recipe, name, corpus, pairs, folder, inputs, cache, device_name)
     system, training_folder = task.system, task.training_folder
     memory = PeakMemory(training_folder / "memory.json")
     prepared = prepare_training(task, ranks)
@@ -103,12 +105,11 @@ def train_neural(
             shortlist_facts: dict[str, Any] = {}
             if system.search.shortlist:
                 shortlist, shortlist_facts = _make_shortlist(
-                    corpus,
+                    task,
                     prepared.tokenizers,
                     data.pieces,
                     prepared.workers,
                     reporter.say,
-                    cache,
                 )
     counters = trainer.counters
 
@@ -169,22 +170,21 @@ def _train(prepared: Prepared, reporter: Reporter, stop: StopRequest) -> str:
 
 
 def _make_shortlist(
-    corpus: PreparedCorpus,
+    task: Task,
     tokenizers: TokenizerPair,
     pieces: TokenizedBitext,
     workers: int,
     report: Callable[[str], None],
-    cache: Path,
 ) -> tuple[Shortlist, dict[str, Any]]:
     """The corpus' shortlist, and how well it fits the validation set."""
-    inputs = {"text": corpus.train.content_hash, "tokenizers": tokenizers.content_hash}
+    inputs = {"text": task.pairs.content_hash, "tokenizers": tokenizers.content_hash}
 
     def build(folder: Path) -> None:
         learn_shortlist(pieces, tokenizers, workers=workers, report=report).save(folder / SHORTLIST)
 
-    shortlist = Shortlist.load(build_once(cache, "shortlist", inputs, build) / SHORTLIST)
+    shortlist = Shortlist.load(build_once(task.cache, "shortlist", inputs, build) / SHORTLIST)
     valid = tokenize_pairs(
-        corpus.valid, tokenizers.source, tokenizers.target, cache=cache, workers=1
+        task.corpus.valid, tokenizers.source, tokenizers.target, cache=task.cache, workers=1
     )
     quality = measure_shortlist(shortlist, valid)
     report(

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from nmt.recipe.neural import SearchSettings, TrainingSettings
-from nmt.settings import Contradiction, Settings
+from nmt.settings import Contradiction, Name, Settings
 
 
 class RecurrentSearchSettings(SearchSettings):
@@ -45,6 +45,8 @@ class RecurrentSettings(Settings):
     """Dropout on attention weights."""
     max_positions: int = Field(default=1024, ge=16)
     """Longest sequence in pieces, in training and in one search; longer input is split."""
+    teacher: Name | None = None
+    """System of this recipe whose translations of the text are learned too (Kim and Rush 2016)."""
     training: TrainingSettings = TrainingSettings()
     """How it is trained."""
     search: RecurrentSearchSettings = RecurrentSearchSettings()

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from nmt.recipe.neural import SearchSettings, TrainingSettings
-from nmt.settings import Contradiction, Settings
+from nmt.settings import Contradiction, Name, Settings
 
 
 class TransformerSettings(Settings):
@@ -55,6 +55,8 @@ class TransformerSettings(Settings):
     """Probability of skipping a decoder layer in training."""
     max_positions: int = Field(default=1024, ge=16)
     """Longest sequence in pieces, in training and in one search; longer input is split."""
+    teacher: Name | None = None
+    """System of this recipe whose translations of the text are learned too (Kim and Rush 2016)."""
     initial_model: Path | None = None
     """Model folder to start from; sizes, variants and the tokenizer are then that model's."""
     training: TrainingSettings = TrainingSettings()

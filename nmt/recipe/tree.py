@@ -64,17 +64,58 @@ class Recipe(Settings):
         for name, system in self.systems.items():
             if isinstance(system, NeuralSettings):
                 yield from _contradictions_with_tokenizer(name, system, self.tokenizer)
+                yield from _wrong_teacher(name, system, self.systems)
             elif isinstance(system, EnsembleSettings):
                 yield from _wrong_members(name, system, self.systems)
 
-    def with_members(self, names: Sequence[str]) -> list[str]:
-        """Systems in the order in which they can be made: members of ensembles before these."""
+    def in_order(self, names: Sequence[str]) -> list[str]:
+        """These systems and all that they need, in the order in which they can be made.
+
+        Members come before their ensemble, and teachers before those who learn from them.
+        """
         order: dict[str, None] = {}
         for name in names:
-            system = self.systems[name]
-            order |= dict.fromkeys(system.members if isinstance(system, EnsembleSettings) else ())
+            order |= dict.fromkeys(self.in_order(_needs(self.systems[name])))
             order[name] = None
         return list(order)
+
+
+def _needs(system: SystemSettings) -> list[str]:
+    """The systems without which this one cannot be made."""
+    if isinstance(system, EnsembleSettings):
+        return system.members
+    if isinstance(system, NeuralSettings) and system.teacher is not None:
+        return [system.teacher]
+    return []
+
+
+def _wrong_teacher(
+    name: str, pupil: NeuralSettings, systems: Mapping[str, SystemSettings]
+) -> Iterable[Contradiction]:
+    if pupil.teacher is None:
+        return
+    setting = f"systems.{name}.teacher"
+    others = [other for other in systems if other != name]
+    if pupil.teacher not in systems:
+        mend = did_you_mean(pupil.teacher, others) or (
+            f"the other systems here are {', '.join(others)}" if others else None
+        )
+        yield Contradiction(f"the recipe has no system {pupil.teacher}", (setting,), mend)
+        return
+    seen: set[str] = set()
+    ahead = [pupil.teacher]
+    while ahead:
+        one = ahead.pop()
+        if one == name:
+            yield Contradiction(
+                f"{name} would have to be trained before itself",
+                (setting,),
+                "take a teacher that does not learn from it, nor is made of it",
+            )
+            return
+        if one in systems and one not in seen:
+            seen.add(one)
+            ahead += _needs(systems[one])
 
 
 def _wrong_members(

@@ -37,11 +37,11 @@ def test_members_come_before_their_ensemble(recipe_file: Path) -> None:
         str(recipe_file),
         [*SYSTEMS, "systems.both={kind: ensemble, members: [second, transformer]}"],
     )
-    assert recipe.with_members(["both"]) == ["second", "transformer", "both"]
-    assert recipe.with_members(["both", "phrases", "transformer"]) == [
+    assert recipe.in_order(["both"]) == ["second", "transformer", "both"]
+    assert recipe.in_order(["both", "phrases", "transformer"]) == [
         "second", "transformer", "both", "phrases",
     ]  # fmt: skip
-    assert recipe.with_members(["phrases", "transformer"]) == ["phrases", "transformer"]
+    assert recipe.in_order(["phrases", "transformer"]) == ["phrases", "transformer"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A corpus as training sees it: pieces of both sides, cached or sampled anew for each epoch."""
+"""Sentence pairs as training sees them: pieces, cached or sampled anew for each epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nmt.corpus import PreparedCorpus, TokenizedBitext, tokenize_pairs
+from nmt.corpus import TextPairs, TokenizedBitext, tokenize_pairs
 from nmt.errors import UserError
 from nmt.machine import available_cores
 from nmt.neural.packed import RowBlock
@@ -25,7 +25,7 @@ SAMPLING_SLACK = 1.3
 class TrainingData:
     """Tokenised training pairs, those that are too long for the model left out."""
 
-    corpus: PreparedCorpus
+    text: TextPairs
     tokenizers: TokenizerPair
     pieces: TokenizedBitext
     """Of all training pairs."""
@@ -43,7 +43,7 @@ class TrainingData:
     @classmethod
     def prepare(
         cls,
-        corpus: PreparedCorpus,
+        text: TextPairs,
         tokenizers: TokenizerPair,
         *,
         max_positions: int,
@@ -55,7 +55,7 @@ class TrainingData:
         Raises UserError if none is short enough for the model.
         """
         pieces = tokenize_pairs(
-            corpus.train, tokenizers.source, tokenizers.target,
+            text, tokenizers.source, tokenizers.target,
             cache=cache, workers=available_cores(),
         )  # fmt: skip
         source, target = (
@@ -68,7 +68,7 @@ class TrainingData:
                 mend="raise max_positions of the system",
             )
         return cls(
-            corpus, tokenizers, pieces, kept, source[kept], target[kept],
+            text, tokenizers, pieces, kept, source[kept], target[kept],
             max_positions, sampling_rate,
         )  # fmt: skip
 
@@ -131,8 +131,8 @@ class TrainingData:
     def show(self, pairs: np.ndarray) -> list[tuple[str, str]]:
         """The text of pairs."""
         numbers = self.kept[pairs]
-        text = self.corpus.train
-        return list(zip(text.source.take(numbers), text.target.take(numbers), strict=True))
+        sides = self.text.source, self.text.target
+        return list(zip(*(side.take(numbers) for side in sides), strict=True))
 
     def _stored(self, pairs: np.ndarray, seed: tuple[int, ...]) -> Any:
         numbers = self.kept[pairs]
@@ -152,7 +152,7 @@ class TrainingData:
                 )
             ]
             for tokenizer, text, word in (
-                (self.tokenizers.source, self.corpus.train.source, words[0]),
-                (self.tokenizers.target, self.corpus.train.target, words[1]),
+                (self.tokenizers.source, self.text.source, words[0]),
+                (self.tokenizers.target, self.text.target, words[1]),
             )
         )

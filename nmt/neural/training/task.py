@@ -37,6 +37,8 @@ class Task:
     name: str
     """The system of the recipe."""
     corpus: PreparedCorpus
+    pairs: TextPairs
+    """What is learned from: those of the corpus, and what a teacher adds to them."""
     folder: Path
     """The system's folder."""
     inputs: dict[str, Any]
@@ -62,6 +64,7 @@ class Task:
             "recipe": self.recipe.model_dump(mode="json"),
             "name": self.name,
             "train": str(self.corpus.train.folder.absolute()),
+            "pairs": str(self.pairs.folder.absolute()),
             "weights": self.corpus.train.weights,
             "valid": str(self.corpus.valid.folder.absolute()),
             "folder": str(self.folder.absolute()),
@@ -89,8 +92,9 @@ class Task:
             CleaningReport((), {}, overlap_dropped=False),
         )
         return cls(
-            Recipe.model_validate(value["recipe"]), value["name"], corpus, Path(value["folder"]),
-            value["inputs"], Path(value["cache"]), value["device_name"],
+            Recipe.model_validate(value["recipe"]), value["name"], corpus,
+            TextPairs.open(Path(value["pairs"]), tuple(value["weights"])),
+            Path(value["folder"]), value["inputs"], Path(value["cache"]), value["device_name"],
         )  # fmt: skip
 
 
@@ -136,7 +140,7 @@ def prepare_training(task: Task, ranks: Ranks) -> Prepared:
             system, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
         )
     data = TrainingData.prepare(
-        task.corpus, tokenizers, max_positions=architecture.max_positions, cache=task.cache,
+        task.pairs, tokenizers, max_positions=architecture.max_positions, cache=task.cache,
         sampling_rate=getattr(recipe.tokenizer, "sampling", 0.0),
     )  # fmt: skip
     shape = data.shape(

@@ -44,8 +44,9 @@ def make_data(
     """The data for a model of so many positions."""
     corpus, tokenizers, cache = prepared
     return TrainingData.prepare(
-        corpus, tokenizers, max_positions=max_positions, sampling_rate=sampling_rate, cache=cache
-    )
+        corpus.train, tokenizers, max_positions=max_positions, sampling_rate=sampling_rate,
+        cache=cache,
+    )  # fmt: skip
 
 
 def texts(data: TrainingData, seed: int = 1, updates: int = 8) -> list[tuple[str, str]]:
@@ -132,7 +133,7 @@ def test_a_model_is_given_no_longer_sources_than_it_has_seen(
     data = make_data(prepared)
     lengths = np.array([5, longest])
     changed = TrainingData(
-        data.corpus, data.tokenizers, data.pieces, data.kept, lengths, lengths, max_positions, 0.0
+        data.text, data.tokenizers, data.pieces, data.kept, lengths, lengths, max_positions, 0.0
     )
     assert changed.longest_source == expected
 

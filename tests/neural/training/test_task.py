@@ -21,7 +21,9 @@ def task(tmp_path: Path) -> Task:
     recipe = read_recipe(str(write_corpus(tmp_path)), changes)
     cache = tmp_path / "cache"
     corpus = prepare_corpus(recipe.corpus, cache=cache, report=lambda text: None)
-    return Task(recipe, "small", corpus, tmp_path / "runs", {"corpus": "a1"}, cache, "cpu")
+    return Task(
+        recipe, "small", corpus, corpus.train, tmp_path / "runs", {"corpus": "a1"}, cache, "cpu"
+    )
 
 
 def test_another_process_understands_the_same(task: Task) -> None:
@@ -32,6 +34,7 @@ def test_another_process_understands_the_same(task: Task) -> None:
     assert list(again.corpus.train.source) == list(task.corpus.train.source)
     assert list(again.corpus.valid.target) == list(task.corpus.valid.target)
     assert again.corpus.train.weights == task.corpus.train.weights
+    assert again.pairs.folder == task.pairs.folder
     for name in ("name", "folder", "inputs", "cache", "device_name", "training_folder"):
         assert getattr(again, name) == getattr(task, name)
 
@@ -42,8 +45,9 @@ def test_places_do_not_depend_on_the_current_folder(
     """Which may be another one on another machine."""
     monkeypatch.chdir(tmp_path)
     relative = Task(
-        task.recipe, task.name, task.corpus, Path("runs"), task.inputs, Path("cache"), "cpu"
-    )
+        task.recipe, task.name, task.corpus, task.pairs, Path("runs"), task.inputs, Path("cache"),
+        "cpu",
+    )  # fmt: skip
     assert relative.to_json() == task.to_json()
 
 
