@@ -37,6 +37,8 @@ def with_new_settings(inputs: Mapping[str, Any], recipe: Recipe, name: str) -> d
         if "tokenizer" in inputs:
             tokenizer = type(recipe.tokenizer).model_validate(inputs["tokenizer"])
             updated["tokenizer"] = tokenizer.model_dump(mode="json")
+        if "tokenizers" in inputs:
+            updated["tokenizers"] = inputs["tokenizers"][:12]  # the whole hash was kept once
     except (KeyError, TypeError, ValidationError):
         return dict(inputs)
     return updated

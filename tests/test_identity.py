@@ -69,3 +69,10 @@ def test_what_this_version_cannot_read_comes_back_as_it_is(
     before["systems"]["transformer"] |= changes
     assert with_new_settings(before, recipe, "transformer") == before
     assert with_new_settings({}, recipe, "transformer") == {}
+
+
+def test_a_whole_hash_of_the_tokenizers_is_the_same_as_its_beginning(recipe: Recipe) -> None:
+    """Checkpoints of the first versions hold it."""
+    whole = {**inputs_of(recipe, "transformer"), "tokenizers": "0123456789abcdef" * 4}
+    found = with_new_settings(whole, recipe, "transformer")
+    assert found == {**inputs_of(recipe, "transformer"), "tokenizers": "0123456789ab"}
