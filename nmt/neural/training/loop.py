@@ -115,14 +115,21 @@ class Trainer:
         """Go back to the last checkpoint, if there is one; whether there was.
 
         ``refuse`` is called with the inputs and the counters of the checkpoint, and raises if it
-        must not be continued.
+        must not be continued. Raises UserError if it cannot be read.
         """
         saved = self.checkpoints.load()
         if saved is None:
             return False
         counters, tensors, inputs = saved
         refuse(inputs, counters)
-        self.optimizer.restore(tensors)
+        try:
+            self.optimizer.restore(tensors)
+        except KeyError as error:
+            raise UserError(
+                f"the checkpoint is of another version of this program: it holds no {error}",
+                where=str(self.checkpoints.last),
+                mend="go on with that version, or nmt-train --fresh forgets this training",
+            ) from error
         self.counters = counters
         self.steps.go_on(counters)
         return True

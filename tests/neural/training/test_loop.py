@@ -377,6 +377,22 @@ def test_a_checkpoint_may_be_refused(tmp_path: Path) -> None:
     assert trainer.counters == Counters()
 
 
+def test_a_checkpoint_of_another_version_is_told(tmp_path: Path) -> None:
+    """One that holds not all that this version needs, with the file and the way out."""
+    trainer = make_trainer(tmp_path, max_updates=3)
+    train(trainer)
+    file = trainer.checkpoints.last
+    with safetensors.safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    tensors = safetensors.torch.load_file(file)
+    del tensors["first moment"]
+    safetensors.torch.save_file(tensors, file, metadata=metadata)
+    with pytest.raises(UserError, match="another version .* no 'first moment'") as raised:
+        make_trainer(tmp_path).restore(lambda inputs, counters: None)
+    assert str(file) in str(raised.value)
+    assert "--fresh" in str(raised.value)
+
+
 def test_logged_figures_are_those_of_the_updates(tmp_path: Path) -> None:
     """Speed by the clock, which stands still in validations; epochs and counts as they are."""
     clock = TickingClock(1.0)
