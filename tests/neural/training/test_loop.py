@@ -387,7 +387,7 @@ def test_a_checkpoint_of_another_version_is_told(tmp_path: Path) -> None:
     tensors = safetensors.torch.load_file(file)
     del tensors["first moment"]
     safetensors.torch.save_file(tensors, file, metadata=metadata)
-    with pytest.raises(UserError, match="another version .* no 'first moment'") as raised:
+    with pytest.raises(UserError, match=r"another version .* no 'first moment'") as raised:
         make_trainer(tmp_path).restore(lambda inputs, counters: None)
     assert str(file) in str(raised.value)
     assert "--fresh" in str(raised.value)
