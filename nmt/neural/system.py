@@ -27,6 +27,7 @@ from nmt.neural.model.few_rows import prepare_few_rows
 from nmt.neural.model.rounding import use_int8
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
+from nmt.neural.piece_translator import PieceTranslator
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.guided import guided_search
 from nmt.neural.search.guided_sentence import Conditions
@@ -38,7 +39,7 @@ from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization import TokenizerPair
 from nmt.tokenization.spelling import piece_bytes
-from nmt.translator import Explanation, Hypothesis, Translator
+from nmt.translator import Explanation, Hypothesis
 
 WEIGHTS: Final = "model.safetensors"
 TOKENIZER: Final = "tokenizer"
@@ -50,7 +51,7 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-class NeuralTranslator(Translator):
+class NeuralTranslator(PieceTranslator):
     """Translates raw text with a neural model and its tokenizers."""
 
     def __init__(
@@ -74,30 +75,18 @@ class NeuralTranslator(Translator):
             source_language: language code of the text that it takes.
             target_language: language code of the text that it gives.
             workers: searches side by side.
-            max_source_pieces: longest source, its end included, to be searched at once; none takes
-                half of the model's positions, so that the output has room to be longer.
+            max_source_pieces: see `PieceTranslator`.
             shortlist: says of which pieces a translation may be made, where that is asked for.
         """
+        super().__init__(
+            tokenizers, settings,
+            source_language=source_language, target_language=target_language,
+            max_positions=model.architecture.max_positions, max_source_pieces=max_source_pieces,
+        )  # fmt: skip
         self.model = model
-        positions = model.architecture.max_positions
-        self._max_source_pieces = min(max_source_pieces or positions // 2, positions - 1)
-        self.tokenizers = tokenizers
-        self.settings = settings
-        self.source_language = source_language
-        self.target_language = target_language
-        self.default_batch_tokens = settings.batch_tokens
         self.workers = workers
         self.shortlist = shortlist
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search")
-
-    @property
-    def max_segment_pieces(self) -> int:
-        """Longest source that is searched at once, without its end."""
-        return max(1, self._max_source_pieces - 1)
-
-    def count_pieces(self, segments: Sequence[str]) -> list[int]:
-        """Source pieces of each segment."""
-        return [len(row) for row in self.tokenizers.source.encode(segments)]
 
     def search(
         self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()

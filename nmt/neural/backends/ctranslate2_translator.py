@@ -1,8 +1,8 @@
 """Translating with CTranslate2 (Klein et al. 2020): its engine and search, our text and ranking.
 
 CTranslate2 searches until it has as many finished hypotheses as the beam is wide; the native search
-stops once no open hypothesis scores better than the finished ones. Both rank what they found by the
-same length-normalised score, so where they differ it is because one has looked further.
+goes on for as long as an open one scores better than the last of these. Both rank what they found
+by the same length-normalised score, so where they differ it is because one has looked further.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from nmt.errors import UserError
 from nmt.machine import available_cores
 from nmt.model_folder import ModelFolder
 from nmt.neural.backends.options import other_options
+from nmt.neural.piece_translator import PieceTranslator
 from nmt.neural.search.hypotheses import FoundPieces
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization.pair import TokenizerPair
 from nmt.tokenization.protocol import BOS_ID, PAD_ID, UNK_ID
-from nmt.translator import Hypothesis, Translator
+from nmt.translator import Hypothesis
 
 KIND: Final = "ctranslate2"
 TOKENIZER: Final = "tokenizer"
@@ -33,7 +34,7 @@ MOST_SENTENCES: Final = 64
 """Sentences that a worker searches at once; of the sizes tried in scripts/bench_backends.py."""
 
 
-class CTranslate2Translator(Translator):
+class CTranslate2Translator(PieceTranslator):
     """Translates raw text with a CTranslate2 model and the tokenizers that it was trained with."""
 
     backend = KIND
@@ -60,28 +61,17 @@ class CTranslate2Translator(Translator):
             source_language: language code of the text that it takes.
             target_language: language code of the text that it gives.
             max_positions: longest sequence that the model takes.
-            max_source_pieces: longest source, its end included, to be searched at once; none takes
-                half of the model's positions.
+            max_source_pieces: see `PieceTranslator`.
         """
+        super().__init__(
+            tokenizers, settings,
+            source_language=source_language, target_language=target_language,
+            max_positions=max_positions, max_source_pieces=max_source_pieces,
+        )  # fmt: skip
         self._engine = engine
         self._source_names, self._target_names = names
         self._target_ids = {name: number for number, name in enumerate(names[1])}
-        self.tokenizers = tokenizers
-        self.settings = settings
-        self.source_language = source_language
-        self.target_language = target_language
-        self.default_batch_tokens = settings.batch_tokens
         self._max_positions = max_positions
-        self._max_source_pieces = min(max_source_pieces or max_positions // 2, max_positions - 1)
-
-    @property
-    def max_segment_pieces(self) -> int:
-        """Longest source that is searched at once, without its end."""
-        return max(1, self._max_source_pieces - 1)
-
-    def count_pieces(self, segments: Sequence[str]) -> list[int]:
-        """Source pieces of each segment."""
-        return [len(row) for row in self.tokenizers.source.encode(segments)]
 
     def search(
         self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
