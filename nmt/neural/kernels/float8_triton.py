@@ -79,20 +79,8 @@ def round_kernel(
 
 @torch.library.custom_op("nmt::to_float8", mutates_args=())
 def _to_float8(x_ND: Tensor, format_: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    x_ND = x_ND.contiguous()
     values_ND, transposed_DM, scale = _room(x_ND, format_)
-    rows, width = x_ND.shape
-    if not x_ND.numel():
-        return values_ND, transposed_DM, scale.fill_(SMALLEST_SCALE)
-    programs = min(PROGRAMS, num_tiles(x_ND.numel(), BLOCK))
-    peaks = x_ND.new_empty(programs, dtype=torch.int32)
-    peak_kernel[(programs,)](x_ND, peaks, x_ND.numel(), BLOCK=BLOCK, num_warps=NUM_WARPS)
-    room = transposed_DM.shape[1]
-    round_kernel[num_tiles(room, ROWS), num_tiles(width, COLUMNS)](
-        x_ND, peaks, values_ND, transposed_DM, scale, rows, room, width, programs,
-        1 / torch.finfo(format_).max, SMALLEST_SCALE,
-        PEAKS=PROGRAMS, ROWS=ROWS, COLUMNS=COLUMNS, num_warps=NUM_WARPS,
-    )  # fmt: skip
+    launch(x_ND.contiguous(), values_ND, transposed_DM, scale, torch.finfo(format_).max)
     return values_ND, transposed_DM, scale
 
 
@@ -109,6 +97,25 @@ def _room(x_ND: Tensor, format_: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         x_ND.new_empty(width, rows + -rows % MULTIPLE, dtype=format_),
         x_ND.new_empty((), dtype=torch.float32),
     )
+
+
+def launch(
+    x_ND: Tensor, values_ND: Tensor, transposed_DM: Tensor, scale: Tensor, largest: float
+) -> None:
+    """Fill the last three tensors, the first two in their type, of which ``largest`` is."""
+    if not x_ND.numel():
+        scale.fill_(SMALLEST_SCALE)
+        return
+    rows, width = x_ND.shape
+    programs = min(PROGRAMS, num_tiles(x_ND.numel(), BLOCK))
+    peaks = x_ND.new_empty(programs, dtype=torch.int32)
+    peak_kernel[(programs,)](x_ND, peaks, x_ND.numel(), BLOCK=BLOCK, num_warps=NUM_WARPS)
+    room = transposed_DM.shape[1]
+    round_kernel[num_tiles(room, ROWS), num_tiles(width, COLUMNS)](
+        x_ND, peaks, values_ND, transposed_DM, scale, rows, room, width, programs,
+        1 / largest, SMALLEST_SCALE,
+        PEAKS=PROGRAMS, ROWS=ROWS, COLUMNS=COLUMNS, num_warps=NUM_WARPS,
+    )  # fmt: skip
 
 
 def to_float8(x_ND: Tensor, format_: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
