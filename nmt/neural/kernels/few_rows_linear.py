@@ -109,21 +109,22 @@ class FewRowsLinear(nn.Linear):
         with torch.inference_mode():
             wanted_RN = F.linear(x_RD, self.weight, self.bias)[:FEW_ROWS].numpy()
             for inputs in (self.in_features, 512, 384, 256, 192, 128, 64):
-                found_RN = self._compute(x_RD[:FEW_ROWS].numpy(), inputs)
-                if np.array_equal(found_RN, wanted_RN):
+                self._summed_at_once = inputs
+                if np.array_equal(self.of_rows(x_RD[:FEW_ROWS].numpy()), wanted_RN):
                     return inputs
         return 0
 
-    def _compute(self, x_RD: np.ndarray, summed_at_once: int) -> np.ndarray:
+    def of_rows(self, x_RD: np.ndarray) -> np.ndarray:
+        """The same by the loop here, on arrays of few rows that lie end to end: [R, N]."""
         out_RN = np.empty((len(x_RD), self.out_features), dtype=np.float32)
-        _multiply(x_RD, self._blocks, self._bias, summed_at_once, out_RN)
+        _multiply(x_RD, self._blocks, self._bias, self._summed_at_once, out_RN)
         return out_RN
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] to [..., N]."""
         if x.ndim != 2 or len(x) > FEW_ROWS or not self._summed_at_once:
             return F.linear(x, self.weight, self.bias)
-        return torch.from_numpy(self._compute(x.contiguous().numpy(), self._summed_at_once))
+        return torch.from_numpy(self.of_rows(x.contiguous().numpy()))
 
 
 def _in_blocks(weight_ND: np.ndarray) -> np.ndarray:

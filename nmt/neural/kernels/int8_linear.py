@@ -75,6 +75,11 @@ class Int8Linear(nn.Module):
         bias = torch.zeros(len(weight_ND)) if bias_N is None else bias_N.detach().float()
         self._bias_N = bias.contiguous()
 
+    def of_rows(self, x_RD: np.ndarray) -> np.ndarray:
+        """The same on arrays, [R, D] to [R, N]."""
+        y_RN: np.ndarray = self.forward(torch.from_numpy(x_RD)).numpy()
+        return y_RN
+
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] to [..., N]."""
         q_RD, scale_R = round_rows(x.reshape(-1, x.shape[-1]).contiguous())

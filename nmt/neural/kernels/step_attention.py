@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.neural.kernels.compiled import REORDER, compiled
@@ -92,6 +93,16 @@ def _attend(q: Any, kv: Any, places: Any, counts: Any, heads: int, out: Any, mea
                     mean[r, t] += p[h, t] / q.dtype.type(heads)
 
 
+def attend(
+    q_RD: NDArray[Any], kv_P2D: NDArray[Any], places_RT: NDArray[Any], counts_R: NDArray[Any],
+    heads: int,
+) -> NDArray[Any]:  # fmt: skip
+    """Attend from each row to the first ``counts`` of its places: [R, D]; arrays lie end to end."""
+    out_RD = np.empty_like(q_RD)
+    _attend(q_RD, kv_P2D, places_RT, counts_R, heads, out_RD, np.empty((0, 0), dtype=q_RD.dtype))
+    return out_RD
+
+
 def step_self_attention(
     q_RHE: Tensor, kv_P2HE: Tensor, places_RT: Tensor, counts_R: Tensor
 ) -> Tensor:
@@ -105,17 +116,14 @@ def step_self_attention(
     """
     if not compiled(q_RHE):
         return step_self_attention_reference(q_RHE, kv_P2HE, places_RT, counts_R)
-    out_RHE = q_RHE.new_empty(q_RHE.shape)
-    _attend(
+    mixed_RD = attend(
         q_RHE.flatten(1).contiguous().numpy(),
         kv_P2HE.flatten(1).numpy(),
         places_RT.contiguous().numpy(),
         counts_R.numpy(),
         q_RHE.shape[1],
-        out_RHE.flatten(1).numpy(),
-        np.empty((0, 0), dtype=out_RHE.numpy().dtype),
     )
-    return out_RHE
+    return torch.from_numpy(mixed_RD).view(q_RHE.shape)
 
 
 def step_cross_attention(

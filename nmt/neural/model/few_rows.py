@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from nmt.neural.kernels.few_rows_linear import FewRowsLinear
+from nmt.neural.kernels.row_norm import RowNorm
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.transformer import Transformer
 
@@ -13,27 +15,39 @@ _VECTOR = 32
 
 
 def prepare_few_rows(model: Transformer) -> None:
-    """Make the decoder's steps quick for few rows, in place; for inference on the CPU in float32.
+    """Make the decoder's steps quick for few rows, in place; for inference on the CPU.
 
-    Its linear layers are given copies of their weights, laid out for that. Parameters and their
-    names stay, and so does every number that comes out. Where the numbers would be others, for the
-    processor or the architecture, the model stays as it is.
+    Its linear layers, if they compute in float32, are given copies of their weights, laid out for
+    that; its norms, a loop of their own. Parameters and their names stay, and a row's numbers do
+    not depend on how many there are. Where they would, for the processor or the architecture, the
+    model stays as it is.
     """
-    if not _whole_vectors(model.architecture):
+    if model.output.dtype != torch.float32 or not _whole_vectors(model.architecture):
         return
-    replaced = [
-        (parent, name, FewRowsLinear(child.weight, child.bias))
-        for parent in model.decoder.modules()
-        for name, child in parent.named_children()
-        if type(child) is nn.Linear
+    replacements = [
+        (name, replacement)
+        for name, module in model.named_modules()
+        if name.startswith("decoder") and (replacement := _replacement(module)) is not None
     ]
-    output = FewRowsLinear(model.output, None)
-    if not (output.equals_library and all(layer.equals_library for *_, layer in replaced)):
+    output = model.output_map or FewRowsLinear(model.output, None)
+    if not all(
+        replacement.equals_library
+        for replacement in (output, *(replacement for _, replacement in replacements))
+        if isinstance(replacement, FewRowsLinear)
+    ):
         return
-    for parent, name, layer in replaced:
-        setattr(parent, name, layer)
+    for name, replacement in replacements:
+        model.set_submodule(name, replacement)
     model.output_map = output
     model.takes_few_rows = True
+
+
+def _replacement(module: nn.Module) -> FewRowsLinear | RowNorm | None:
+    if type(module) is nn.Linear:
+        return FewRowsLinear(module.weight, module.bias)
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        return RowNorm(module)
+    return None
 
 
 def _whole_vectors(architecture: Architecture) -> bool:

@@ -75,17 +75,18 @@ class FeedForward(nn.Module):
         if self.activation == "relu" and isinstance(keys, DeviceKeys) and not in_float8:
             h_NF = linear_relu(x_ND, self.inner.weight, self.inner.bias, keys)
             return self._close(h_NF, keys)
-        h_NF = self.inner(x_ND)
+        return self._close(self.activate(self.inner(x_ND)), keys)
+
+    def activate(self, h_NF: Tensor) -> Tensor:
+        """``f``, in place where it can be; SwiGLU takes gates and, right of them, values."""
         if self.activation == "relu":
-            h_NF = F.relu(h_NF, inplace=True)
-        elif self.activation == "gelu":
-            h_NF = F.gelu(h_NF)
-        elif self.activation == "swish":
-            h_NF = F.silu(h_NF)
-        else:
-            gate_NF, value_NF = h_NF.chunk(2, dim=-1)
-            h_NF = F.silu(gate_NF) * value_NF
-        return self._close(h_NF, keys)
+            return F.relu(h_NF, inplace=True)
+        if self.activation == "gelu":
+            return F.gelu(h_NF)
+        if self.activation == "swish":
+            return F.silu(h_NF)
+        gate_NF, value_NF = h_NF.chunk(2, dim=-1)
+        return F.silu(gate_NF) * value_NF
 
     def _close(self, h_NF: Tensor, keys: DropoutKeys | DeviceKeys | None) -> Tensor:
         outer: Tensor = self.outer(dropout(h_NF, self.dropout, keys))

@@ -33,8 +33,14 @@ class SSRU(nn.Module):
         """Read each sentence from its beginning: [N, D] to [N, D]."""
         return packed_ssru(self.maps(x_ND), offsets)
 
-    def step(self, x_RD: Tensor, state_RD: Tensor) -> tuple[Tensor, Tensor]:
-        """What comes out and the new state, [R, D] each, after one more input; zeros at first."""
-        candidate_RD, gate_RD = self.maps(x_RD).chunk(2, dim=1)
-        state_RD = torch.lerp(candidate_RD, state_RD, torch.sigmoid(gate_RD))
-        return F.relu(state_RD), state_RD
+
+def ssru_step(maps_R2D: Tensor, state_RD: Tensor) -> tuple[Tensor, Tensor]:
+    """What comes out and the new state, [R, D] each, after one more input, of which these are maps.
+
+    Args:
+        maps_R2D: the candidates and, right of them, the gates before their sigmoid.
+        state_RD: the states before; zeros at first.
+    """
+    candidate_RD, gate_RD = maps_R2D.chunk(2, dim=1)
+    state_RD = torch.lerp(candidate_RD, state_RD, torch.sigmoid(gate_RD))
+    return F.relu(state_RD), state_RD

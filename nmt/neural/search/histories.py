@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.neural.kernels.step_attention import step_self_attention
+from nmt.neural.kernels.step_attention import attend, step_self_attention
+from nmt.neural.model.ssru import ssru_step
 from nmt.neural.model.transformer import DecoderLayer
 from nmt.neural.search.rows import round_up
 
@@ -24,12 +25,19 @@ _ROOM = 32
 class History(Protocol):
     """What was said in each row. Rows need not be at the same step."""
 
-    def go_on(self, parent_R: np.ndarray, step_R: Tensor) -> None:
+    def go_on(self, parent_R: np.ndarray, step_R: np.ndarray) -> None:
         """Let rows go on from rows of the last step, or begin (-1); ``step_R`` counts from 0."""
         ...
 
     def look_back(self, number: int, layer: DecoderLayer, x_RD: Tensor) -> Tensor:
         """Feed every row's next position through the first sublayer of a layer: [R, D]."""
+        ...
+
+    def look_back_rows(self, number: int, maps_RN: np.ndarray, heads: int) -> np.ndarray:
+        """What that sublayer makes of the maps of its input, before its last map: [R, D].
+
+        For few rows on the CPU; positions are not rotary.
+        """
         ...
 
 
@@ -42,7 +50,7 @@ class StatesHistory:
         self._parent_R = torch.empty(0, dtype=torch.int64)
         self._begins_R1 = torch.empty(0, 1, dtype=torch.bool)
 
-    def go_on(self, parent_R: np.ndarray, step_R: Tensor) -> None:
+    def go_on(self, parent_R: np.ndarray, step_R: np.ndarray) -> None:
         """See ``History.go_on``."""
         device = self._state_LRD[0].device
         self._parent_R = torch.from_numpy(np.maximum(parent_R, 0)).to(device)
@@ -50,15 +58,22 @@ class StatesHistory:
 
     def look_back(self, number: int, layer: DecoderLayer, x_RD: Tensor) -> Tensor:
         """See ``History.look_back``."""
+        maps_R2D = layer.recurrence.maps(layer.enter(x_RD, layer.recurrence_norm))
+        return layer.leave(self._step(number, maps_R2D), x_RD, layer.recurrence_norm, None)
+
+    def look_back_rows(self, number: int, maps_RN: np.ndarray, heads: int) -> np.ndarray:
+        """See ``History.look_back_rows``."""
+        y_RD: np.ndarray = self._step(number, torch.from_numpy(maps_RN)).numpy()
+        return y_RD
+
+    def _step(self, number: int, maps_R2D: Tensor) -> Tensor:
         before_RD = self._state_LRD[number]
         if len(before_RD):
             before_RD = before_RD[self._parent_R].masked_fill_(self._begins_R1, 0.0)
         else:
-            before_RD = torch.zeros_like(x_RD)
-        y_RD, self._state_LRD[number] = layer.recurrence.step(
-            layer.enter(x_RD, layer.recurrence_norm), before_RD
-        )
-        return layer.leave(y_RD, x_RD, layer.recurrence_norm, None)
+            before_RD = maps_R2D.new_zeros(len(maps_R2D), maps_R2D.shape[1] // 2)
+        y_RD, self._state_LRD[number] = ssru_step(maps_R2D, before_RD)
+        return y_RD
 
 
 class KeysHistory:
@@ -83,7 +98,7 @@ class KeysHistory:
         self._steps_done_R = np.empty(0, dtype=np.int64)
         self._place, self._step_R = torch.empty(0, 0), torch.empty(0)
 
-    def go_on(self, parent_R: np.ndarray, step_R: Tensor) -> None:
+    def go_on(self, parent_R: np.ndarray, step_R: np.ndarray) -> None:
         """See ``History.go_on``; each row gets a free place for itself."""
         rows = len(parent_R)
         goes_on_R = parent_R >= 0
@@ -97,8 +112,9 @@ class KeysHistory:
             self._throw_out(rows)
         self._place_RT[np.arange(rows), done_R] = np.arange(self._used, self._used + rows)
         self._used += rows
-        self._place = torch.from_numpy(self._place_RT).to(self._caches[0].device)
-        self._step_R = step_R
+        self._place, self._step_R = (
+            torch.from_numpy(x).to(self._caches[0].device) for x in (self._place_RT, step_R)
+        )
 
     def _throw_out(self, rows: int) -> None:
         """Move what histories still hold to the front; at least ``rows`` places are free then."""
@@ -122,3 +138,11 @@ class KeysHistory:
         mixed_RHE = step_self_attention(qkv_R3HE[:, 0], cache, self._place, self._step_R + 1)
         y_RD = layer.self_attention.out(mixed_RHE.flatten(1))
         return layer.leave(y_RD, x_RD, layer.self_attention_norm, None)
+
+    def look_back_rows(self, number: int, maps_RN: np.ndarray, heads: int) -> np.ndarray:
+        """See ``History.look_back_rows``."""
+        rows, width = len(maps_RN), maps_RN.shape[1] // 3
+        cache = self._caches[number].flatten(1).numpy()
+        cache[self._used - rows : self._used] = maps_RN[:, width:]
+        q_RD = np.ascontiguousarray(maps_RN[:, :width])
+        return attend(q_RD, cache, self._place_RT, self._steps_done_R + 1, heads)

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.neural.kernels.few_rows_linear import FEW_ROWS
 from nmt.neural.kernels.step_attention import step_cross_attention
 from nmt.neural.model.transformer import DecoderLayer, Transformer
+from nmt.neural.search.few_rows import FewRowsDecoder
 from nmt.neural.search.histories import History, KeysHistory, StatesHistory
 from nmt.neural.search.rows import (
     Predictor,
@@ -57,6 +59,9 @@ class TransformerSteps:
         else:
             most_rows = min(beam * len(sources), max(beam, rows_at_once(model.output.device)))
             self._history = KeysHistory(self._memories, most_rows)
+        self._few_rows: FewRowsDecoder | None = None
+        if model.takes_few_rows and model.architecture.positions != "rotary":
+            self._few_rows = FewRowsDecoder(model, self._memories)
 
     def _encode(self, sources: Sequence[np.ndarray]) -> list[Tensor]:
         """For each layer, keys and values of all sources' memory: [M, 2, H, E]."""
@@ -81,14 +86,15 @@ class TransformerSteps:
         parent_R, sentence_R = parent_R[row_R], sentence_R[row_R]
         # Rows that begin are at step 0: their parent, -1, is the last of one row too many.
         self._step_R = np.append(self._step_R + 1, 0)[parent_R]
+        begin_R, end_R = self._begins[sentence_R], self._ends[sentence_R]
+        self._history.go_on(parent_R, self._step_R)
+        if self._few_rows is not None and rows <= FEW_ROWS and not weights:
+            hidden_RD = self._few_rows(piece_R, self._step_R, self._history, begin_R, end_R)
+            return self._predictor.logits(hidden_RD, sentence_R), None
         device = self._model.output.device
         piece, step, begin, end = (
-            torch.from_numpy(x).to(device)
-            for x in (
-                piece_R[row_R], self._step_R, self._begins[sentence_R], self._ends[sentence_R],
-            )
-        )  # fmt: skip
-        self._history.go_on(parent_R, step)
+            torch.from_numpy(x).to(device) for x in (piece_R[row_R], self._step_R, begin_R, end_R)
+        )
         x_RD: Tensor = self._model.target_embedding(piece, step)
         attention_RS: Tensor | None = None
         for number, layer in enumerate(self._layers):

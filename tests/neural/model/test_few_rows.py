@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from nmt.neural.kernels.few_rows_linear import FewRowsLinear
+from nmt.neural.kernels.int8_linear import int8_pays
 from nmt.neural.model.few_rows import prepare_few_rows
+from nmt.neural.model.rounding import use_int8
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.search.beam import beam_search
 from nmt.recipe.neural import SearchSettings
 from tests.neural.models import make_model, random_rows
+from tests.neural.search.test_steps import walk
 
 WIDE = {"feed_forward_width": 64}
 VARIANTS: list[dict[str, Any]] = [
@@ -62,12 +65,31 @@ def test_models_whose_rows_are_no_whole_vectors_stay_as_they_are(changes: dict[s
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_sentences_are_translated_alone_as_among_others(changes: dict[str, Any]) -> None:
-    """To the last bit: alone they have few rows, together, or before, they have not."""
-    model, plain = prepared(**changes), make_model(sharpness=3.0, **changes)
+    """To the last bit: alone they have few rows, together they have not."""
+    model = prepared(**changes)
     settings = SearchSettings(beam=3)
     sources = random_rows([9, 7, 5, 4, 2, 1])
     together = beam_search(model, sources, settings, nbest=3)
-    assert beam_search(plain, sources, settings, nbest=3) == together
+    assert [beam_search(model, [source], settings, nbest=3)[0] for source in sources] == together
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_steps_are_the_full_decoding(changes: dict[str, Any]) -> None:
+    """Rows that begin, go on twice, and end; from eight on down, so that both ways are taken."""
+    walk(prepared(**changes), [5, 1, 9], 9, 12, 1e-4)
+
+
+def test_int8_models_too() -> None:
+    if not int8_pays():
+        pytest.skip("this processor multiplies integers no quicker")
+    model = make_model(sharpness=3.0, width=64).requires_grad_(False)
+    use_int8(model)
+    prepare_few_rows(model)
+    assert model.takes_few_rows
+    settings = SearchSettings(beam=3)
+    sources = random_rows([9, 7, 5, 4, 2, 1])
+    together = beam_search(model, sources, settings, nbest=3)
     assert [beam_search(model, [source], settings, nbest=3)[0] for source in sources] == together
 
 
