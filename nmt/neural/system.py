@@ -21,10 +21,9 @@ from nmt.guide import Guide
 from nmt.model_folder import COPY_AGAIN, ModelFolder
 from nmt.neural.device import choose_device, prepare
 from nmt.neural.explanation.attention import AttentionExplanation, explain
+from nmt.neural.inference import prepare_inference
 from nmt.neural.marian_names import BIAS, from_theirs
 from nmt.neural.model.ensemble import SearchedModel
-from nmt.neural.model.few_rows import prepare_few_rows
-from nmt.neural.model.rounding import use_int8
 from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
 from nmt.neural.piece_translator import PieceTranslator
@@ -271,8 +270,7 @@ def load_neural(
     Args:
         folder: the folder.
         device_name: where to compute.
-        precision: ``int8`` rounds weights and what they are multiplied with (CPU); None or
-            ``float32`` does not.
+        precision: in what to compute; see `prepare_inference`.
 
     Raises UserError if the device is not there, if something in the folder is damaged, or if the
     device cannot compute in this precision.
@@ -298,18 +296,8 @@ def load_neural(
     workers = prepare(device)
     model = make_model(architecture)
     load_weights(model, folder.file(WEIGHTS))
-    if precision not in (None, "float32"):
-        if precision != "int8" or device.type != "cpu":
-            raise UserError(
-                f"the native backend does not compute in {precision} on {device.type}",
-                where=where,
-                mend="leave --precision out, or choose another --backend",
-            )
-        use_int8(model)
-    elif device.type == "cpu" and isinstance(model, Transformer):
-        prepare_few_rows(model)
     return NeuralTranslator(
-        model.to(device),
+        prepare_inference(model, device, precision, where=where),
         tokenizers,
         search,
         source_language=folder.source_language,

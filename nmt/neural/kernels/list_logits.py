@@ -28,10 +28,18 @@ def list_logits_reference(
     hidden_RD: Tensor, weight_VD: Tensor, pieces: Tensor, begin_R: Tensor, end_R: Tensor
 ) -> Tensor:
     """The same in plain PyTorch, computing the logits of all pieces: [R, C]."""
-    column = torch.arange(_columns(int((end_R - begin_R).max())), device=hidden_RD.device)
+    return of_lists(
+        F.linear(hidden_RD, weight_VD), pieces, begin_R, end_R, int((end_R - begin_R).max())
+    )
+
+
+def of_lists(
+    logits_RV: Tensor, pieces: Tensor, begin_R: Tensor, end_R: Tensor, longest: int
+) -> Tensor:
+    """Of the logits of all pieces, those of each row's list, which has ``longest`` at most."""
+    column = torch.arange(_columns(longest), device=logits_RV.device)
     place_RC = begin_R[:, None] + column
     listed_RC = place_RC < end_R[:, None]
-    logits_RV = F.linear(hidden_RD, weight_VD)
     logits_RC = logits_RV.gather(1, pieces[place_RC * listed_RC].long())
     return logits_RC.masked_fill(~listed_RC, float("-inf"))
 

@@ -6,6 +6,8 @@ There is no training mode: a forward pass drops out when it is given keys to do 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
@@ -16,6 +18,9 @@ from nmt.neural.model.attention import CrossAttention, SelfAttention
 from nmt.neural.model.layers import Embedding, FeedForward, WithOne, make_norm, make_table
 from nmt.neural.model.ssru import SSRU
 from nmt.neural.packed import Packed, PackedBatch
+
+if TYPE_CHECKING:
+    from nmt.neural.search.graph_steps import StepGraphs
 
 
 class _Layer(nn.Module):
@@ -158,6 +163,8 @@ class Transformer(nn.Module):
         """What multiplies by ``output`` in search, where `use_int8` or `prepare_few_rows` says."""
         self.takes_few_rows = False
         """Whether few rows may come as they are: see `nmt.neural.search.rows`."""
+        self.step_graphs: StepGraphs | None = None
+        """What searches on a GPU, where `nmt.neural.search.graph_steps.prepare_graphs` says."""
 
     def encode(self, source: Packed, keys: DropoutKeys | None = None) -> Tensor:
         """The memory, [S, D]."""

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from nmt.neural.kernels.top_pieces import top_pieces
 from nmt.neural.model.ensemble import SearchedModel
 from nmt.neural.search.beam_update import choose
 from nmt.neural.search.hypotheses import FoundPieces, Hypotheses
-from nmt.neural.search.limits import allowed_log_probabilities, max_lengths
+from nmt.neural.search.limits import max_lengths
+from nmt.neural.search.next_pieces import next_pieces
 from nmt.neural.search.rows import rows_at_once
 from nmt.neural.search.shortlist import Shortlist
 from nmt.neural.search.steps import begin_steps
@@ -70,29 +70,16 @@ def beam_search(
             free = room - np.count_nonzero(np.diff(rows.sentence_R, prepend=-1))
             rows = rows.and_also(Hypotheses.of_nothing(waiting[:free], positions))
             waiting = waiting[free:]
-        logits_RV, attention_RS = steps.advance(
-            rows.piece_R, rows.parent_R, rows.sentence_R, weights=covers
-        )
+        found_RC = next_pieces(steps, rows, source_pieces, limits, settings, lists, beam + 1)
         penalty_R = np.zeros(len(rows))
-        if attention_RS is not None:
-            rows.attention_RS[:, : attention_RS.shape[1]] += attention_RS.cpu().numpy()
+        if (weights_RS := found_RC.weights_RS) is not None:
+            rows.attention_RS[:, : weights_RS.shape[1]] += weights_RS
             source_positions_R = source_pieces[rows.sentence_R] + 1
             penalty_R = settings.coverage_penalty * coverage(rows.attention_RS, source_positions_R)
-        log_p_RV = allowed_log_probabilities(
-            logits_RV,
-            rows,
-            source_pieces[rows.sentence_R],
-            limits[rows.sentence_R],
-            settings,
-            lists,
-        )
         normaliser_R = length_normaliser(rows.length_R + 1, settings.length_penalty)
-        log_p_RC, piece_RC = (x.cpu().numpy() for x in top_pieces(log_p_RV, beam + 1))
-        if lists is not None:
-            piece_RC = lists.pieces_at(rows.sentence_R, piece_RC)
         choice = choose(
-            log_p_RC, piece_RC, rows.score_R, rows.sentence_R, normaliser_R, penalty_R, best_BN,
-            beam,
+            found_RC.log_p_RC, found_RC.piece_RC, rows.score_R, rows.sentence_R, normaliser_R,
+            penalty_R, best_BN, beam,
         )  # fmt: skip
         for row, log_p, score in zip(
             choice.ended_row.tolist(),

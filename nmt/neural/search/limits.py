@@ -127,13 +127,19 @@ def text_log_probabilities(logits_RV: Tensor) -> Tensor:
     wide = torch.promote_types(logits_RV.dtype, torch.float32)
     log_p_RV = torch.log_softmax(logits_RV, dim=-1, dtype=wide)
     if bool(log_p_RV[:, EOS_ID].isnan().any()):  # one NaN makes the whole row NaN
-        raise UserError(
-            "the model's predictions are not numbers (NaN)",
-            mend="its training diverged: train it again, with a lower learning rate",
-        )
+        raise not_numbers()
     for control in (PAD_ID, BOS_ID, UNK_ID):
         log_p_RV[:, control] = float("-inf")
     return log_p_RV
+
+
+def not_numbers() -> UserError:
+    """What is to be said of a model that predicts NaN."""
+    return UserError(
+        "the model's predictions are not numbers (NaN)",
+        mend="its training diverged: train it again, with a lower learning rate; or, if this is "
+        "--precision float16, its numbers are too large for that: take bfloat16",
+    )
 
 
 def forbid_repeats(

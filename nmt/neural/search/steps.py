@@ -67,6 +67,10 @@ def begin_steps(
     """
     match model:
         case Transformer():
+            if model.step_graphs is not None:
+                steps = model.step_graphs.begin(sources, beam=beam, lists=lists)
+                if steps is not None:
+                    return steps
             return TransformerSteps(model, sources, beam=beam, lists=lists)
         case Recurrent():
             return RecurrentSteps(model, sources, lists=lists)
