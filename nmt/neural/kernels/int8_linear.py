@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nmt.neural.kernels.compiled import REORDER
@@ -59,10 +60,15 @@ def _scale(sums: Any, row_scales: Any, scales: Any, bias: Any, out: Any) -> None
 
 def round_rows(x_RD: Tensor) -> tuple[Tensor, Tensor]:
     """int8 rows and their scales, float32: ``x ~ q * scale``; a row with NaN has the scale NaN."""
-    q_RD = torch.empty(x_RD.shape, dtype=torch.int8)
-    scale_R = torch.empty(len(x_RD), dtype=torch.int32)
-    _round_rows(x_RD.numpy(), q_RD.numpy(), scale_R.numpy())
-    return q_RD, scale_R.view(torch.float32)
+    q_RD, scale_R = _rounded(x_RD.numpy())
+    return torch.from_numpy(q_RD), torch.from_numpy(scale_R)
+
+
+def _rounded(x_RD: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    q_RD = np.empty(x_RD.shape, dtype=np.int8)
+    scale_R = np.empty(len(x_RD), dtype=np.int32)
+    _round_rows(x_RD, q_RD, scale_R)
+    return q_RD, scale_R.view(np.float32)
 
 
 class Int8Linear(nn.Module):
@@ -71,25 +77,24 @@ class Int8Linear(nn.Module):
     def __init__(self, weight_ND: Tensor, bias_N: Tensor | None) -> None:
         """Round a linear layer's weights."""
         super().__init__()
-        self._weight_ND, self._scale_N = round_rows(weight_ND.detach().float().contiguous())
+        weight_ND, scale_N = round_rows(weight_ND.detach().float().contiguous())
         bias = torch.zeros(len(weight_ND)) if bias_N is None else bias_N.detach().float()
-        self._bias_N = bias.contiguous()
-
-    def of_rows(self, x_RD: np.ndarray) -> np.ndarray:
-        """The same on arrays, [R, D] to [R, N]."""
-        y_RN: np.ndarray = self.forward(torch.from_numpy(x_RD)).numpy()
-        return y_RN
+        self._weight_DN = weight_ND.t()
+        self._scale_N = scale_N.numpy()
+        self._bias_N = bias.contiguous().numpy()
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] to [..., N]."""
-        q_RD, scale_R = round_rows(x.reshape(-1, x.shape[-1]).contiguous())
-        sums_RN = torch._int_mm(q_RD, self._weight_ND.t())
-        y_RN = torch.empty(sums_RN.shape)
-        _scale(
-            sums_RN.numpy(), scale_R.numpy(), self._scale_N.numpy(), self._bias_N.numpy(),
-            y_RN.numpy(),
-        )  # fmt: skip
-        return y_RN.view(*x.shape[:-1], -1)
+        y_RN = self.of_rows(x.reshape(-1, x.shape[-1]).contiguous().numpy())
+        return torch.from_numpy(y_RN).view(*x.shape[:-1], -1)
+
+    def of_rows(self, x_RD: NDArray[Any]) -> NDArray[Any]:
+        """The same on arrays that lie end to end, [R, D] to [R, N]."""
+        q_RD, scale_R = _rounded(x_RD)
+        sums_RN = torch._int_mm(torch.from_numpy(q_RD), self._weight_DN).numpy()
+        y_RN = np.empty(sums_RN.shape, dtype=np.float32)
+        _scale(sums_RN, scale_R, self._scale_N, self._bias_N, y_RN)
+        return y_RN
 
 
 def int8_pays() -> bool:
