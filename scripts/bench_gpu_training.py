@@ -15,6 +15,8 @@ not. The most telling lines come first; those for which no time is left are name
   nmt-train. *without a graph*, *compiled* (torch.compile over the pass, then captured) and *with
   plain X* (the reference of one kernel in its place; plain attention asks the device for the
   longest sentence, so without a graph) say what each is good for.
+- *float8*: the products of the layers in float8, all else in bfloat16. Its MFU is by the rate of
+  bfloat16, too.
 - *padded*: torch.nn.Transformer (causal attention by the fastest way that PyTorch has), sentences
   of like length together, autocast, fused AdamW, batches ready in pinned memory. The same sizes,
   norms first, dropout at the same places.
@@ -126,6 +128,9 @@ def all_lines() -> Iterator[Line]:
         compiled = replace(cases[name], contender="padded", compiled=True)
         yield Line(f"{name}: padded, compiled", compiled, 110.0)
     for name in (first, second):
+        in_float8 = replace(cases[name], precision="float8", trace=True)
+        yield Line(f"{name}: nmt, float8", in_float8, 60.0)
+    for name in (first, second):
         yield Line(f"{name}: nmt, compiled", replace(cases[name], compiled=True), 110.0)
         yield Line(f"{name}: nmt, without a graph", replace(cases[name], graph=False), 40.0)
     for name, job in cases.items():
@@ -150,6 +155,8 @@ def smoke_lines() -> Iterator[Line]:
     yield Line("smoke: nmt", job, 120.0)
     job = replace(job, precision="bfloat16")
     yield Line("smoke: nmt, plain", replace(job, references=KERNELS, trace=True), 120.0)
+    float8 = replace(job, precision="float8", references=KERNELS)
+    yield Line("smoke: nmt, float8", float8, 120.0)
     yield Line("smoke: padded", replace(job, contender="padded"), 120.0)
 
 

@@ -13,6 +13,7 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("loss", ("loss_kernel", "log_softmax", "nll", "cross_entropy")),
     ("optimizer", ("adam", "multi_tensor", "foreach")),
     ("matrix products", ("gemm", "cutlass", "nvjet", "cublas", "s16816", "wgmma", "sm90_xmma")),
+    ("rounding to float8", ("peak_kernel", "round_kernel")),
     ("norms", ("norm",)),
     ("embedding", ("embed", "index")),
     ("dropout", ("dropout",)),

@@ -117,6 +117,7 @@ def test_kernels_are_told_apart_by_their_names() -> None:
         "vectorized_elementwise_kernel": "elementwise",
     }
     assert {name: kind_of(name) for name in names} == names
+    assert kind_of("round_kernel") == "rounding to float8"
     summary = summarize(dict.fromkeys(names, (1.0, 2)), 10.0)
     assert summary["busy_ms"] == pytest.approx(8.0)
     assert summary["in_words"].startswith("of 10.00 ms an update: 20% matrix products")
@@ -131,7 +132,9 @@ def test_every_way_is_gone_without_a_gpu(
     output = tmp_path / "result.json"
     assert bench_gpu_training.main(["--smoke", "--output", str(output)]) == 0
     rows = json.loads(output.read_text(encoding="utf-8"))["rows"]
-    assert [row["name"] for row in rows] == ["smoke: nmt", "smoke: nmt, plain", "smoke: padded"]
+    assert [row["name"] for row in rows] == [
+        "smoke: nmt", "smoke: nmt, plain", "smoke: nmt, float8", "smoke: padded",
+    ]  # fmt: skip
     for row in rows:
         assert row["target_pieces_per_second"] > 0
         # Next to the loss of a model that knows nothing.

@@ -202,7 +202,7 @@ class Float8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] to [..., F]."""
         device, dtype = x.device.type, x.dtype
-        if torch.is_autocast_enabled(device):
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
         bias_F = None if self.bias is None else self.bias.to(dtype)
         y_NF = float8_linear(x.reshape(-1, x.shape[-1]).to(dtype), self.weight.to(dtype), bias_F)

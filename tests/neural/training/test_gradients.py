@@ -203,10 +203,13 @@ def test_r_drop_is_the_papers(weight: float) -> None:
         torch.testing.assert_close(views[name], gradient, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "float8"])
 @pytest.mark.parametrize("r_drop", [0.0, 2.0])
 def test_half_precision_is_near_float32(precision: str, r_drop: float) -> None:
-    """Autocast runs on the processor, too; weights and gradients stay in float32."""
+    """Autocast runs on the processor, too; weights and gradients stay in float32.
+
+    Some layers here have shapes for float8, others stay in bfloat16.
+    """
     update = make_update([16, 16])
 
     def found(precision: str) -> tuple[float, float, Tensor]:

@@ -52,6 +52,7 @@ EXACT: list[dict[str, Any]] = [
     {"ema_decay": 0.9, "r_drop": 1.0},
     {"precision": "bfloat16"},
     {"precision": "float16"},
+    {"precision": "float8", "workers": 2},
     {"schedule": "cosine", "weight_decay": 0.1},
     {"recurrent": True},
     {"recurrent": True, "workers": 2, "ema_decay": 0.9, "r_drop": 1.0},

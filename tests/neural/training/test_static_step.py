@@ -211,7 +211,7 @@ def test_torch_compile_takes_the_pass_whole(monkeypatch: pytest.MonkeyPatch) -> 
 def test_half_types_stay_near_float32(micro_batches: int) -> None:
     """The interpreter's products of half types are wrong, so by the references."""
     exact = train_statically(torch.float32, KERNELS, micro_batches=micro_batches, **DROPOUT)
-    for precision in ("bfloat16", "float16"):
+    for precision in ("bfloat16", "float16", "float8"):
         half = train_statically(
             torch.float32, KERNELS, micro_batches=micro_batches,
             settings={"precision": precision}, **DROPOUT,
@@ -284,7 +284,7 @@ class OnOneDevice(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16", "float8"])
 def test_nothing_in_the_update_leaves_the_device(precision: str, changes: dict[str, Any]) -> None:
     """On PyTorch's device without memory; what reads a number there fails by itself."""
     settings = TrainingSettings(**SETTINGS | {"precision": precision})
@@ -300,6 +300,8 @@ def test_nothing_in_the_update_leaves_the_device(precision: str, changes: dict[s
         "nmt::packed_self_attention", "nmt::packed_cross_attention", "nmt::add_norm",
         "nmt::embed", "nmt::smoothed_cross_entropy", "nmt::adamw_step",
     } <= mode.operations  # fmt: skip
+    in_float8 = {"nmt::to_float8", "aten::_scaled_mm"}
+    assert in_float8 & mode.operations == (in_float8 if precision == "float8" else set())
 
 
 def test_a_look_at_a_number_would_be_seen() -> None:
