@@ -109,6 +109,26 @@ def rows(flops: float, bandwidth: float, tokens: int = 25_600) -> list[list[str]
     return cells
 
 
+def float8_balance(
+    architecture: Architecture, source: float, target: float, flops: float, bandwidth: float
+) -> tuple[float, float]:
+    """Seconds that float8 takes off the products of the layers, and that rounding adds.
+
+    Every input and every gradient of a product is read for its maximum, read once more, and written
+    twice as bytes, and so is every weight. ReLU is no longer the last act of its product.
+    """
+    d, f = architecture.width, architecture.feed_forward_width
+    encoder, decoder = architecture.encoder_layers, architecture.decoder_layers
+    weights = num_parameters(architecture) - architecture.target_vocabulary_size * d
+    products = encoder * source * (4 * d * d + 2 * d * f)
+    products += decoder * (target * (6 * d * d + 2 * d * f) + source * 2 * d * d)
+    rounded = encoder * source * (8 * d + 2 * f)
+    rounded += decoder * (target * (12 * d + 2 * f) + source * 3 * d) + weights
+    # Forward result in and out; backward the gradient once more for the bias.
+    relu = 3 * HALF * f * (encoder * source + decoder * target)
+    return 3 * products / flops, ((2 * HALF + 2) * rounded + relu) / bandwidth
+
+
 HEADER = [
     "model, pieces, lengths", "weights", "MFLOP a piece", "TFLOP", "ms", "other GB", "ms",
     "ms together", "MFU", "MFU at 80 %",
@@ -132,6 +152,8 @@ def main() -> None:
         parts = {field: getattr(moved, field) for field in moved.__dataclass_fields__}
         words = ", ".join(f"{k} {1e3 * v / options.bytes:.2f}" for k, v in parts.items())
         print(f"{name}: ms of {words}")
+        saved, spent = float8_balance(sizes, share * 25_600, 25_600, options.flops, options.bytes)
+        print(f"{name}: float8 saves {1e3 * saved:.1f} ms, and rounding takes {1e3 * spent:.1f}")
 
 
 if __name__ == "__main__":

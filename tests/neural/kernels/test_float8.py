@@ -287,11 +287,12 @@ def test_a_gpu_would_take_the_products(rows: int, monkeypatch: pytest.MonkeyPatc
     """What is multiplied on another device, both ways, passes PyTorch's own checks for CUDA."""
     pytest.importorskip("triton", reason="the kernel needs Triton")
     calls = []
-    scaled_mm = torch._scaled_mm
+    scaled_mm: Any = torch._scaled_mm
 
     def noted(left: Tensor, right: Tensor, *scales: Tensor, **options: Any) -> Tensor:
         calls.append((left, right, scales, options))
-        return scaled_mm(left, right, *scales, **options)
+        result: Tensor = scaled_mm(left, right, *scales, **options)
+        return result
 
     monkeypatch.setattr(torch, "_scaled_mm", noted)
     x, weight, bias = (
