@@ -29,24 +29,33 @@ FEW_ROWS: Final = 8
 
 _COLUMNS: Final = 128
 _UNROLLED: Final = 8
+_LINE: Final = 16
+"""Numbers of a cache line."""
+_AHEAD: Final = 2 * _UNROLLED * _COLUMNS
 _MANY_ROWS: Final = 320
 _FUSED: Final = {"nsz", "contract"}
 """Liberties of the arithmetic: none but to fuse multiplications with additions."""
 
 
 @njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
-def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> None:
+def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> Any:
+    """Fill ``out``; what is returned is only there because the compiler leaves out vain reading."""
     rows, width = x.shape
+    read_ahead = np.float32(0)
     # What stands side by side in one array is known to be apart: the inner loop needs no checks.
     sums = np.empty(rows * _COLUMNS, dtype=np.float32)
-    for b in range(len(blocks)):
-        block = blocks[b]
+    for b in range(len(blocks) // (width * _COLUMNS)):
         first = b * _COLUMNS
         count = min(_COLUMNS, out.shape[1] - first)
         for begin in range(0, width, summed_at_once):
             sums[:] = 0
             for d in range(begin, min(begin + summed_at_once, width), _UNROLLED):
-                w = block[d * _COLUMNS : (d + _UNROLLED) * _COLUMNS]
+                at = (b * width + d) * _COLUMNS
+                w = blocks[at : at + _UNROLLED * _COLUMNS]
+                # Weights come from far memory: one number of each cache line calls it in time.
+                coming = blocks[at + _AHEAD : at + _AHEAD + _UNROLLED * _COLUMNS]
+                for c in range(0, len(coming), _LINE):
+                    read_ahead += coming[c]
                 for r in range(rows):
                     x0, x1, x2, x3 = x[r, d], x[r, d + 1], x[r, d + 2], x[r, d + 3]
                     x4, x5, x6, x7 = x[r, d + 4], x[r, d + 5], x[r, d + 6], x[r, d + 7]
@@ -75,6 +84,7 @@ def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> 
             out_r = out[r, first : first + count]
             for c in range(count):
                 out_r[c] += bias_b[c]
+    return read_ahead
 
 
 class FewRowsLinear(nn.Linear):
@@ -85,13 +95,13 @@ class FewRowsLinear(nn.Linear):
         outputs, inputs = weight_ND.shape
         super().__init__(inputs, outputs, bias=bias_N is not None, device="meta")
         self.weight, self.bias = weight_ND, bias_N  # type: ignore[assignment]
-        self._blocks = np.empty((0, 0), dtype=np.float32)
+        self._blocks = np.empty(0, dtype=np.float32)
         self._bias = np.zeros(outputs, dtype=np.float32)
         if bias_N is not None:
             self._bias = bias_N.detach().numpy()
         self._summed_at_once = 0
         if weight_ND.dtype == torch.float32 and inputs % _UNROLLED == 0:
-            self._blocks = _in_blocks(weight_ND.detach().numpy())
+            self._blocks = _in_blocks(weight_ND.detach())
             self._summed_at_once = self._find_summed_at_once()
 
     @property
@@ -127,11 +137,15 @@ class FewRowsLinear(nn.Linear):
         return torch.from_numpy(self.of_rows(x.contiguous().numpy()))
 
 
-def _in_blocks(weight_ND: np.ndarray) -> np.ndarray:
-    """Weights as [blocks, D * C]; of columns that fill up the last block, zeros."""
+def _in_blocks(weight_ND: Tensor) -> np.ndarray:
+    """Weights as [blocks, D, C], flat; of columns that fill up the last block, zeros.
+
+    In memory of PyTorch's: it begins with a cache line, so that no vector lies in two of them.
+    """
     outputs, inputs = weight_ND.shape
     blocks = -(-outputs // _COLUMNS)
-    filled = np.zeros((blocks * _COLUMNS, inputs), dtype=np.float32)
-    filled[:outputs] = weight_ND
-    columns_last = filled.reshape(blocks, _COLUMNS, inputs).swapaxes(1, 2)
-    return columns_last.reshape(blocks, inputs * _COLUMNS)
+    laid_out = torch.zeros(blocks, inputs, _COLUMNS)
+    padded = F.pad(weight_ND, (0, 0, 0, blocks * _COLUMNS - outputs))
+    laid_out[:] = padded.view(blocks, _COLUMNS, inputs).transpose(1, 2)
+    flat: np.ndarray = laid_out.view(-1).numpy()
+    return flat
