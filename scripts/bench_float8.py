@@ -19,40 +19,35 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from scripts.benchmark import ProcessFailed, environment, format_table, machine
+import yaml
+
+from nmt.corpus import prepare_corpus, tokenize_pairs
+from nmt.recipe import read_recipe
+from nmt.tokenization import learn_tokenizers
+from scripts.benchmark import ROOT, ProcessFailed, environment, format_table, machine
 from scripts.benchmark_command import command_line, run_benchmark
 
-LINES = 4
-"""Of the table, about; the result holds ten times as many."""
+MARKS = 4
+"""Validations of a training, and lines of the table; the result holds ten times as many losses."""
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One training."""
-
-    precision: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """What the table calls it."""
-        return self.precision + (f", seed {self.seed}" if self.seed != 1 else "")
-
-
-ROWS = (Row("float32", 1), Row("bfloat16", 1), Row("float8", 1), Row("float32", 2))
+ROWS: dict[str, dict[str, Any]] = {
+    "float8": {"precision": "float8"},
+    "bfloat16": {"precision": "bfloat16"},
+    "float32": {"precision": "float32"},
+    "float32-seed-2": {"precision": "float32", "seed": 2},
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train, print a table, write the result; returns the exit status."""
     parser = command_line(__doc__, "bench_float8.json", quick="20 updates")
     parser.add_argument("--data", type=Path, help="folder that holds multi30k; else pocket")
-    parser.add_argument("--updates", type=int, default=800)
-    parser.add_argument("--batch-tokens", type=int, default=1024)
+    parser.add_argument("--updates", type=int, default=400)
+    parser.add_argument("--batch-tokens", type=int, default=512)
     parser.add_argument("--device", default="cpu")
 
     def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -66,62 +61,72 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """All trainings, each on a core of its own."""
-    recipe = "pocket-en-de" if options.data is None else "multi30k-en-de"
-    settings = overrides(options.updates, options.batch_tokens)
+    recipe = make_recipe(options)
+    path = work / "float8.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    _prepare(path, options, work / "cache")
     cores: SimpleQueue[int] = SimpleQueue()
     for core in os.sched_getaffinity(0):
         cores.put(core)
 
-    def measure(row: Row) -> dict[str, Any]:
+    def measure(name: str) -> dict[str, Any]:
         core = cores.get()
-        found = _train(recipe, settings, row, options, work / row.name, core)
+        found = _train(path, name, core, options)
         cores.put(core)
         last = found["validations"][-1]
-        print(f"{row.name}: perplexity {last['perplexity']:.3f}", file=sys.stderr, flush=True)
-        return {"name": row.name} | found
+        print(f"{name}: perplexity {last['perplexity']:.3f}", file=sys.stderr, flush=True)
+        return {"name": name, **found}
 
     with ThreadPoolExecutor(cores.qsize()) as pool:
         rows = list(pool.map(measure, ROWS))
-    return {
-        "machine": machine(), "recipe": recipe, "device": options.device, "overrides": settings,
-        "rows": rows,
-    }  # fmt: skip
+    return {"machine": machine(), "device": options.device, "recipe": recipe, "rows": rows}
 
 
-def overrides(updates: int, batch_tokens: int) -> list[str]:
-    """Settings of all rows, in the notation of nmt-train."""
-    every = max(1, updates // LINES)
+def make_recipe(options: argparse.Namespace) -> dict[str, Any]:
+    """A recipe of this project, with a system for each row."""
+    name = "pocket-en-de" if options.data is None else "multi30k-en-de"
+    recipe: dict[str, Any] = yaml.safe_load(
+        (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    )
+    if options.data is None:
+        recipe["corpus"]["train"] = [{"kind": "pocket", "split": "train", "pairs": 12_000}]
+    mark = max(1, options.updates // MARKS)
     training = {
-        "batch_tokens": batch_tokens, "learning_rate": 3e-3, "schedule": "cosine",
-        "warmup_updates": updates // 5, "max_updates": updates, "max_minutes": "null",
-        "log_every": max(1, every // 10), "validate_every": every, "validate_metric": "loss",
-        "average_checkpoints": 1, "keep_best": 1, "ema_decay": "null", "r_drop": 0,
-        "patience": "null", "validate_max_pairs": 250,
+        "batch_tokens": options.batch_tokens, "learning_rate": 4e-3, "schedule": "cosine",
+        "warmup_updates": options.updates // 5, "max_updates": options.updates,
+        "log_every": max(1, mark // 10), "validate_every": mark, "validate_metric": "loss",
+        "validate_max_pairs": 250,
     }  # fmt: skip
-    return [
-        "systems.transformer.preset=tiny",
-        "systems.transformer.search.beam=1",
-        *(f"systems.transformer.training.{name}={value}" for name, value in training.items()),
-    ]
+    recipe["systems"] = {
+        row: {
+            "kind": "transformer", "preset": "tiny", "dropout": 0.0, "search": {"beam": 1},
+            "training": {**training, **of_row},
+        }
+        for row, of_row in ROWS.items()
+    }  # fmt: skip
+    return recipe
 
 
-def _train(
-    recipe: str,
-    settings: list[str],
-    row: Row,
-    options: argparse.Namespace,
-    work: Path,
-    core: int,
-) -> dict[str, Any]:
-    """Train by the command on a core, and read what it wrote."""
-    metrics = work / recipe / "transformer" / "training" / "metrics.jsonl"
+def _prepare(path: Path, options: argparse.Namespace, cache: Path) -> None:
+    """Leave in the cache what all trainings begin with."""
+    recipe = read_recipe(str(path), data_root=options.data and options.data.resolve())
+    corpus = prepare_corpus(recipe.corpus, cache=cache, report=lambda line: None)
+    languages = recipe.corpus.source_language, recipe.corpus.target_language
+    tokenizers = learn_tokenizers(
+        recipe.tokenizer, corpus.train.source, corpus.train.target, cache=cache,
+        source_language=languages[0], target_language=languages[1],
+    )  # fmt: skip
+    for pairs in (corpus.train, corpus.valid):
+        tokenize_pairs(pairs, tokenizers.source, tokenizers.target, cache=cache, workers=1)
+
+
+def _train(path: Path, name: str, core: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Train a system by the command on a core, and read what it wrote."""
+    work = path.parent
     data = [] if options.data is None else ["--data", str(options.data.resolve())]
     command = [
-        sys.executable, "-m", "nmt.cli.train", recipe, *settings,
-        f"systems.transformer.training.precision={row.precision}",
-        f"systems.transformer.training.seed={row.seed}",
-        "--system", "transformer", "--fresh", "--device", options.device, "--output", str(work),
-        *data,
+        sys.executable, "-m", "nmt.cli.train", str(path), "--system", name,
+        "--device", options.device, "--output", str(work), *data,
     ]  # fmt: skip
     done = subprocess.run(
         command, env=environment(), preexec_fn=lambda: os.sched_setaffinity(0, {core}),
@@ -129,6 +134,7 @@ def _train(
     )  # fmt: skip
     if done.returncode:
         raise ProcessFailed(" / ".join((done.stdout + done.stderr).strip().splitlines()[-3:]))
+    metrics = work / path.stem / name / "training" / "metrics.jsonl"
     records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     of_training = [record for record in records if record["kind"] == "training"]
     return {
@@ -157,11 +163,12 @@ def render(result: dict[str, Any]) -> str:
         perplexities = (f"{one['perplexity']:.3f}" for one in found)
         cells.append([f"valid. perplexity at {mark}", *perplexities])
     cells.append(["processor seconds", *(f"{row['cpu_seconds']:.0f}" for row in rows)])
-    on = result["machine"]
+    on, training = result["machine"], result["recipe"]["systems"]["float8"]["training"]
     return "\n".join(
         [
             format_table(["", *(row["name"] for row in rows)], cells),
-            f"{result['recipe']}, tiny Transformer, {marks[-1]} updates; on {result['device']}: "
+            f"tiny Transformer, {result['recipe']['corpus']['train'][0]['kind']} corpus, "
+            f"{training['batch_tokens']} target pieces an update; on {result['device']}: "
             f"{on['processor']}, torch {on['torch']}, {on['date']}",
         ]
     )

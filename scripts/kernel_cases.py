@@ -20,6 +20,7 @@ from nmt.neural.kernels import (
     add_norm_triton,
     cross_entropy_triton,
     embedding_triton,
+    float8,
     linear_relu_triton,
 )
 from nmt.neural.kernels.adamw import (
@@ -85,6 +86,9 @@ def cases(sizes: Sizes, dtype: torch.dtype, device: str) -> Iterator[Case]:
         for kind in (nn.LayerNorm, nn.RMSNorm):
             yield norm_case(sizes.positions, width, kind, dtype, device)
         yield relu_case(sizes.positions, width, dtype, device)
+        has_float8 = device == "cpu" or float8.has_float8(torch.device(device))
+        for outputs in (width, 4 * width) if has_float8 else ():
+            yield float8_case(sizes.positions, width, outputs, dtype, device)
         yield adamw_case(parameters, dtype, device)
         yield embedding_case(sizes.positions, width, vocabulary, dtype, device)
     for index, vocabulary in enumerate(sizes.vocabularies):
@@ -225,6 +229,22 @@ def relu_case(rows: int, width: int, dtype: torch.dtype, device: str) -> Case:
         "linear relu", f"{rows} x {width} to {4 * width}", [x, weight, bias],
         {"ours": ours, "eager": eager},
         forward_bytes=5 * narrow, both_bytes=27 * narrow, both_flops=24.0 * rows * width * width,
+    )  # fmt: skip
+
+
+def float8_case(rows: int, width: int, outputs: int, dtype: torch.dtype, device: str) -> Case:
+    """A layer whose three products are in float8; its rivals compute in their type."""
+    x = torch.randn(rows, width, dtype=dtype, device=device)
+    weight = (torch.randn(outputs, width, device=device) / width**0.5).to(dtype)
+    bias = torch.randn(outputs, dtype=dtype, device=device)
+    read, written, parameters = (
+        size * dtype.itemsize for size in (rows * width, rows * outputs, outputs * width)
+    )
+    return Case(
+        "float8 linear", f"{rows} x {width} to {outputs}", [x, weight, bias],
+        {"ours": float8.float8_linear, "eager": F.linear},
+        forward_bytes=read + parameters + written,
+        both_bytes=3 * (read + parameters + written), both_flops=6.0 * rows * width * outputs,
     )  # fmt: skip
 
 
