@@ -93,9 +93,9 @@ def list_logits(
     """
     if not compiled(hidden_RD):
         return list_logits_reference(hidden_RD, weight_VD, pieces, begin_R, end_R)
-    longest = int((end_R - begin_R).max())
-    logits_RC = hidden_RD.new_empty(len(hidden_RD), _columns(longest))
-    arrays = (x.contiguous().numpy() for x in (hidden_RD, weight_VD.detach(), pieces))
-    hidden, weight, listed = arrays
-    _multiply(hidden, weight, listed, begin_R.numpy(), end_R.numpy(), logits_RC.numpy())
-    return logits_RC
+    hidden, weight, listed, begins, ends = (
+        x.contiguous().numpy() for x in (hidden_RD, weight_VD.detach(), pieces, begin_R, end_R)
+    )
+    logits = np.empty((len(hidden), _columns(int((ends - begins).max()))), dtype=hidden.dtype)
+    _multiply(hidden, weight, listed, begins, ends, logits)
+    return torch.from_numpy(logits)

@@ -27,7 +27,9 @@ def prepare_few_rows(model: Transformer) -> None:
     replacements = [
         (name, replacement)
         for name, module in model.named_modules()
-        if name.startswith("decoder") and (replacement := _replacement(module)) is not None
+        if name.startswith("decoder")
+        and not name.endswith("cross_attention.kv")  # that is for the memory, before all steps
+        and (replacement := _replacement(module)) is not None
     ]
     output = model.output_map or FewRowsLinear(model.output, None)
     if not all(
