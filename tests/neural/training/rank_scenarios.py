@@ -41,6 +41,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "sharded average": {"sharding": "optimizer", "ema_decay": 0.9, "weight_decay": 0.1},
     "no clipping, workers": {"clip_norm": None, "workers": 2},
     "recurrent, sharded": {"recurrent": True, "sharding": "optimizer"},
+    "float8": {"precision": "float8"},
     "some updates are of one pair": {"room": 12, "sharding": "optimizer", "ema_decay": 0.9},
 }
 """Options of ``make_trainer``; the result must be that of one rank."""
