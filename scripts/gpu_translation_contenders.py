@@ -177,7 +177,7 @@ def ours(job: Job, model: Transformer, device: torch.device, _: Path) -> Search:
 
         model.to(getattr(torch, job.precision))
         if job.graphs:
-            prepare_graphs(model, lambda work, restore: work)
+            prepare_graphs(model, lambda: lambda work, restore: work)
 
     def search(sources: Sequence[np.ndarray], settings: SearchSettings) -> list[list[int]]:
         return [found[0].pieces for found in beam_search(model, sources, settings)]

@@ -57,7 +57,8 @@ class Recording(TorchDispatchMode):
 
 
 def _address(x: Tensor) -> int:
-    return x.untyped_storage()._cdata
+    address: int = x.untyped_storage()._cdata
+    return address
 
 
 class RecordedCapture:
@@ -68,7 +69,8 @@ class RecordedCapture:
 
     def __call__(self, work: Callable[[], None], restore: Callable[[], None]) -> Callable[[], None]:
         """Record the work, and undo it."""
-        with Recording() as recording:
+        recording = Recording()
+        with recording:
             work()
         restore()
         self.recordings.append(recording)

@@ -26,7 +26,10 @@ class Capture(Protocol):
 
 
 class CudaCapture:
-    """Captures CUDA graphs that share their memory: only one of them may run at a time."""
+    """Captures CUDA graphs that share their memory: only one of them may run at a time.
+
+    Once all of its graphs are gone, PyTorch may have given up that memory: take another then.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

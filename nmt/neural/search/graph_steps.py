@@ -62,16 +62,18 @@ class _Entry:
 class StepGraphs:
     """The static steps of a model, and their memory, for one search after another."""
 
-    def __init__(self, model: Transformer, capture: Capture | None = None) -> None:
+    def __init__(self, model: Transformer, capture: Callable[[], Capture] | None = None) -> None:
         """Begin with nothing captured.
 
         Args:
             model: for inference only from now on, its weights where they are to stay.
-            capture: how steps are captured; as CUDA graphs unless given.
+            capture: makes what captures steps, whenever all that were captured are gone; CUDA
+                graphs unless given.
         """
         self.model = model
         self.buffers = StepBuffers(model)
-        self._capture = capture or CudaCapture(model.output.device)
+        self._new_capture = capture or (lambda: CudaCapture(model.output.device))
+        self._capture = self._new_capture()
         self._entries: dict[tuple[Layout, Wanted], _Entry] = {}
         self._generation = 0
         self._lock = threading.Lock()
@@ -93,6 +95,7 @@ class StepGraphs:
         results = StepResults.of(self.buffers, state, wanted)
         if self._generation != self.buffers.generation:
             self._entries.clear()
+            self._capture = self._new_capture()
             self._generation = self.buffers.generation
         entry = self._entries.pop((layout, wanted), None)
         if entry is None:
@@ -278,11 +281,11 @@ def _memories(model: Transformer, sources: Sequence[np.ndarray]) -> list[Tensor]
     return [torch.cat(part) for part in parts]
 
 
-def prepare_graphs(model: Transformer, capture: Capture | None = None) -> None:
+def prepare_graphs(model: Transformer, capture: Callable[[], Capture] | None = None) -> None:
     """Let searches of a model go by static steps, in place; for inference on a GPU.
 
     Args:
         model: on its device, and in the type in which it is to compute.
-        capture: how steps are captured; as CUDA graphs unless given.
+        capture: see ``StepGraphs``.
     """
     model.step_graphs = StepGraphs(model, capture)

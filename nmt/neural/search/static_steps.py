@@ -211,7 +211,7 @@ class StaticStep:
             return
         log_p_RV = torch.log_softmax(logits_RV, dim=-1)
         for control in (PAD_ID, BOS_ID, UNK_ID):
-            log_p_RV[:, control] = -math.inf
+            log_p_RV[:, control].fill_(-math.inf)
         log_p_RC, piece_RC = striped_top_pieces(log_p_RV, self.wanted.candidates)
         self.results.log_p_RC[:, :-1] = log_p_RC
         self.results.log_p_RC[:, -1] = log_p_RV[:, EOS_ID]
