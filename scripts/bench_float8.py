@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, print a table, write the result; returns the exit status."""
     parser = command_line(__doc__, "bench_float8.json", quick="20 updates")
     parser.add_argument("--data", type=Path, help="folder that holds multi30k; else pocket")
-    parser.add_argument("--updates", type=int, default=400)
+    parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--batch-tokens", type=int, default=512)
     parser.add_argument("--device", default="cpu")
 
