@@ -122,7 +122,8 @@ BackendOption: TypeAlias = Annotated[
 PrecisionOption: TypeAlias = Annotated[
     Literal["float32", "bfloat16", "float16", "int16", "int8"] | None,
     typer.Option(
-        help="In what to compute; int8 is quicker, and rounds the weights.",
+        help="In what to compute: int8 on the processor and bfloat16 or float16 on a GPU are "
+        "quicker, and round the weights.",
         show_default="as the model is kept",
     ),
 ]

@@ -21,6 +21,8 @@ class Capture(Protocol):
             work: to be captured; reads and writes what stays at its place.
             restore: puts back what the work replaces. It is called after each time that the work is
                 done here.
+
+        Raises RuntimeError (PyTorch's) if the work cannot be captured, or memory is short.
         """
         ...
 
@@ -39,16 +41,18 @@ class CudaCapture:
     def __call__(self, work: Callable[[], None], restore: Callable[[], None]) -> Callable[[], None]:
         """See ``Capture``."""
         current = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            for _ in range(WARM_UPS):
-                work()
-                restore()
-        current.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        # Other threads may ask the device for something meanwhile.
-        with torch.cuda.graph(
-            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
-        ):
-            work()
+        # Whatever goes wrong meanwhile, the stream is the usual one again.
+        with torch.cuda.stream(current):
+            self._stream.wait_stream(current)
+            with torch.cuda.stream(self._stream):
+                for _ in range(WARM_UPS):
+                    work()
+                    restore()
+            current.wait_stream(self._stream)
+            # Other threads may ask the device for something meanwhile.
+            with torch.cuda.graph(
+                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            ):
+                work()
         return graph.replay

@@ -6,6 +6,7 @@ V pieces, C candidates or columns of candidate lists.
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from nmt.neural.search.rows import packed_sources, source_bounds
 from nmt.neural.search.shortlist import CandidateLists
 from nmt.neural.search.static_steps import StaticStep, StepResults, Wanted
 from nmt.neural.search.step_buffers import StepBuffers, StepState
+
+_log = logging.getLogger(__name__)
 
 CAPTURE_AFTER: Final = 16
 """Runs of a step, operation by operation, before it is captured.
@@ -74,6 +77,7 @@ class StepGraphs:
         self.buffers = StepBuffers(model)
         self._new_capture = capture or (lambda: CudaCapture(model.output.device))
         self._capture = self._new_capture()
+        self._captures = True
         self._entries: dict[tuple[Layout, Wanted], _Entry] = {}
         self._generation = 0
         self._lock = threading.Lock()
@@ -105,16 +109,27 @@ class StepGraphs:
         if len(self._entries) > MOST_GRAPHS:
             self._entries.pop(next(iter(self._entries)))
         entry.runs += 1
-        if entry.replay is None and entry.runs > CAPTURE_AFTER:
-            kept = [x.clone() for x in state.turning()]
-
-            def restore() -> None:
-                for x, before in zip(state.turning(), kept, strict=True):
-                    x.copy_(before)
-
-            entry.replay = self._capture(entry.step, restore)
+        if entry.replay is None and entry.runs > CAPTURE_AFTER and self._captures:
+            self._try_to_capture(entry)
         (entry.replay or entry.step)()
         return entry.step
+
+    def _try_to_capture(self, entry: _Entry) -> None:
+        """Capture a step; if that fails, say so, and never try again: searches go on without."""
+        turning = entry.step.state.turning()
+        kept = [x.clone() for x in turning]
+
+        def restore() -> None:
+            for x, before in zip(turning, kept, strict=True):
+                x.copy_(before)
+
+        try:
+            entry.replay = self._capture(entry.step, restore)
+        except RuntimeError as error:
+            restore()
+            self._captures = False
+            reason = str(error).partition("\n")[0]
+            _log.warning("translating without CUDA graphs, more slowly: %s", reason)
 
 
 class GraphSteps:

@@ -222,9 +222,9 @@ def wide_product(hidden_RD: Tensor, weight_VD: Tensor) -> Tensor:
     """``hidden @ weight.T``, of half types as float32: [R, V]."""
     if hidden_RD.dtype not in (torch.bfloat16, torch.float16):
         return F.linear(hidden_RD, weight_VD)
-    if hidden_RD.is_cuda:
-        return torch.mm(hidden_RD, weight_VD.T, out_dtype=torch.float32)
-    return F.linear(hidden_RD.float(), weight_VD.float())
+    if hidden_RD.device.type == "cpu":  # which has no such product
+        return F.linear(hidden_RD.float(), weight_VD.float())
+    return torch.mm(hidden_RD, weight_VD.T, out_dtype=torch.float32)
 
 
 def _to_add(seen: Tensor, like: Tensor) -> Tensor:

@@ -267,6 +267,25 @@ def test_a_step_is_captured_once_and_only_if_it_is_frequent(
     assert captured[0] < captured[-1] == captured[-2]
 
 
+def test_what_cannot_be_captured_is_told_once_and_computed_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Also when the attempt has run the step."""
+    model = make_model(dtype=torch.float64)
+    sources = random_rows(LENGTHS)
+    expected = beam_search(model, sources, SearchSettings())
+
+    def capture(work: Callable[[], None], restore: Callable[[], None]) -> Callable[[], None]:
+        work()
+        raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
+
+    prepare_graphs(model, lambda: capture)
+    for _ in range(2):
+        assert_same(beam_search(model, sources, SearchSettings()), expected, 1e-10)
+    (record,) = caplog.records
+    assert record.getMessage().endswith("not permitted when stream is capturing")
+
+
 def test_buffers_grow_and_what_was_captured_before_is_dropped() -> None:
     model = make_model(dtype=torch.float64, max_positions=512)
     capture = with_graphs(model)
