@@ -9,6 +9,7 @@ spills of each variant and stores them; ends with an error if one spills.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import subprocess
@@ -126,14 +127,13 @@ def _attention(
         "lse": "*fp32",
         **_types("scale d_scale keep", "fp32"),
     }
-    for width in widths:
-        for name, kernel, choose in (
+    for width, target in itertools.product(widths, TARGETS):
+        for name, kernel, tiles in (
             ("forward", packed_attention_triton.attention_forward_kernel,
-             packed_attention_triton.forward_tiles),
+             packed_attention_triton.forward_tiles(width, dtype)),
             ("backward", packed_attention_triton.attention_backward_kernel,
-             packed_attention_triton.backward_tiles),
+             packed_attention_triton.backward_tiles(width, dtype, TARGETS[target])),
         ):  # fmt: skip
-            tiles = choose(width, dtype)
             constants = {
                 "WIDTH": width, "OWNED": tiles.owned, "VISITED": tiles.visited,
                 "DROPS": drops, "PRECISION": "tf32",
@@ -141,7 +141,7 @@ def _attention(
             yield Variant(
                 f"attention {name} {width}{with_dropout}{' tf32' if wide else ''}",
                 kernel, types, constants, tiles.num_warps, tiles.num_stages,
-                ("q_stride", "kv_stride", "out_stride"),
+                ("q_stride", "kv_stride", "out_stride"), (target,),
             )  # fmt: skip
 
 

@@ -36,6 +36,15 @@ def usable(index: int) -> bool:
     return installed and torch.cuda.get_device_capability(index) >= (8, 0)
 
 
+@cache
+def capability(device: torch.device) -> int:
+    """A GPU's compute capability, such as 90 for Hopper; in the interpreter, on a CPU, as there."""
+    if device.type != "cuda":
+        return 90
+    major, minor = torch.cuda.get_device_capability(device)
+    return 10 * major + minor
+
+
 def precision() -> Precision:
     """TF32 where PyTorch's own products use it."""
     return "tf32" if torch.get_float32_matmul_precision() != "highest" else "ieee"

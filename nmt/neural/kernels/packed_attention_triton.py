@@ -40,7 +40,7 @@ from triton.language import constexpr, tensor
 from nmt.neural.kernels.attention_spans import AttentionSpans
 from nmt.neural.kernels.counter import drop_limit, keep_scale
 from nmt.neural.kernels.counter_triton import call_words, mixed_bits
-from nmt.neural.kernels.gpu import num_tiles, precision
+from nmt.neural.kernels.gpu import capability, num_tiles, precision
 
 _LOG2_E = 1.4426950408889634
 
@@ -61,10 +61,16 @@ def forward_tiles(width: int, dtype: torch.dtype) -> Tiles:
     return Tiles(64, 64, 4, 2)
 
 
-def backward_tiles(width: int, dtype: torch.dtype) -> Tiles:
-    """The tiles of the backward pass, where two accumulators stay in registers."""
+def backward_tiles(width: int, dtype: torch.dtype, capability: int) -> Tiles:
+    """The tiles of the backward pass, where two accumulators stay in registers.
+
+    Hopper's matrix units (capability 90) take 64 rows at once and read from shared memory; before,
+    64 rows of 64 do not leave enough registers for dropout.
+    """
     if dtype == torch.float32:
         return Tiles(32, 32, 8 if width == 128 else 4, 1)
+    if width == 64 and capability < 90:
+        return Tiles(32, 64, 4, 1)
     return Tiles(64, 32, 8 if width == 128 else 4, 1)
 
 
@@ -274,7 +280,7 @@ def launch_backward(
 ) -> None:  # fmt: skip
     """Write all of the gradients of q, k and v, which lie in memory as q, k and v do."""
     (rows, heads, width), keys = q_NHE.shape, k_MHE.shape[0]
-    tiles = tiles or backward_tiles(width, q_NHE.dtype)
+    tiles = tiles or backward_tiles(width, q_NHE.dtype, capability(q_NHE.device))
     programs = num_tiles(max(rows, keys), tiles.owned)
     if not programs:
         return

@@ -57,8 +57,7 @@ def test_the_largest_kernels_compile_without_a_gpu_and_do_not_spill(tmp_path: Pa
         assert products == ("mma" if "tf32" in name else "wgmma")
 
 
-def test_the_record_is_of_all_kernels_and_they_hardly_spill() -> None:
-    """Nothing on sm_90; on sm_80 Triton 3.7.1 keeps up to eight numbers of a thread in memory."""
+def test_the_record_is_of_all_kernels_and_none_spills() -> None:
     record = json.loads(compile_kernels.RESULT.read_text(encoding="utf-8"))["kernels"]
     recorded = {(row["kernel"], row["target"]) for row in record}
     expected = {
@@ -67,5 +66,4 @@ def test_the_record_is_of_all_kernels_and_they_hardly_spill() -> None:
         for target in variant.targets
     }
     assert recorded == expected
-    assert not any(row["spill_bytes"] for row in record if row["target"] == "sm_90")
-    assert max(row["spill_bytes"] for row in record) <= 32
+    assert not any(row["spill_bytes"] for row in record)
