@@ -62,7 +62,7 @@ class SearchOptions:
     nbest: int = 1
     """Hypotheses returned for each line; a beam given must be as wide."""
     batch_tokens: int | None = None
-    """Source positions searched at once, padding included."""
+    """Source positions that a core searches at once, padding included."""
     length_penalty: float | None = None
     """Exponent of the length normalisation."""
     sampling: Sampling | None = None

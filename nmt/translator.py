@@ -63,7 +63,9 @@ class Translator(ABC):
     backend: str = "native"
     """Which program computes: ours, or one that a neural model was converted for."""
     default_batch_tokens: int = 4096
-    """Source positions searched at once unless the caller says otherwise."""
+    """Source positions that a core searches at once unless the caller says otherwise."""
+    searches_at_once: int = 1
+    """Cores that share a batch out among them: it is so many times as large."""
 
     @property
     @abstractmethod
@@ -139,8 +141,10 @@ class Translator(ABC):
         return chosen
 
     def _window_size(self, options: SearchOptions) -> int:
-        batch_tokens = options.batch_tokens or self.default_batch_tokens
-        return _BATCHES_A_WINDOW * _CHARACTERS_A_PIECE * batch_tokens
+        return _BATCHES_A_WINDOW * _CHARACTERS_A_PIECE * self._batch_tokens(options)
+
+    def _batch_tokens(self, options: SearchOptions) -> int:
+        return (options.batch_tokens or self.default_batch_tokens) * self.searches_at_once
 
     def _translate_all(
         self, given: Iterable[Sequence[str | Line]], options: SearchOptions
@@ -208,7 +212,7 @@ class Translator(ABC):
                 found[key] = [Hypothesis(segment.text, 0.0)]
             else:
                 to_search[key] = segment
-        for batch in _batches(to_search, options.batch_tokens or self.default_batch_tokens):
+        for batch in _batches(to_search, self._batch_tokens(options)):
             texts, batch_guides, draws = zip(*batch, strict=True)
             if batch_guides[0]:
                 results = self.search_guided(texts, batch_guides, asked)

@@ -50,7 +50,7 @@ BatchTokensOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Source positions searched at once.",
+        help="Source positions that a core searches at once.",
         show_default="the model's",
         rich_help_panel=_SEARCH,
     ),

@@ -65,6 +65,7 @@ class RerankingTranslator(Translator):
         self.source_language = translator.source_language
         self.target_language = translator.target_language
         self.default_batch_tokens = translator.default_batch_tokens
+        self.searches_at_once = translator.searches_at_once
         self._translator = translator
         self._reverse = reverse
         self._weight = weight

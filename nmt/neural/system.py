@@ -83,7 +83,7 @@ class NeuralTranslator(PieceTranslator):
             max_positions=model.architecture.max_positions, max_source_pieces=max_source_pieces,
         )  # fmt: skip
         self.model = model
-        self.workers = workers
+        self.workers = self.searches_at_once = workers
         self.shortlist = shortlist
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search")
 

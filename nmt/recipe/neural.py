@@ -112,6 +112,6 @@ class SearchSettings(Settings):
     no_repeat_ngram: int = Field(default=0, ge=0)
     """Forbid repeating any n-gram of pieces of this order; 0 is off."""
     batch_tokens: int = Field(default=4096, ge=1)
-    """Source positions searched at once."""
+    """Source positions that a core searches at once."""
     shortlist: bool = False
     """Learn which pieces may translate which, and let beam search say no others: quicker."""
