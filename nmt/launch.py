@@ -35,7 +35,7 @@ def launch(command: Sequence[str], size: int) -> int:
     end without a word. Raises UserError if a rank was killed.
     """
     # Here, and not at the top: it takes two seconds, and most commands need no ranks.
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # PyTorch's own stubs lack it
 
     from nmt.neural.training.noticeboard import Noticeboard
 

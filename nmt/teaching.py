@@ -7,6 +7,7 @@ are learned as well, so that nothing of the data is lost.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def add_taught_pairs(
     inputs = {
         "version": 1,
         "text": pairs.content_hash,
-        "origins": hash_value(np.bincount(pairs.origins).tolist()),
+        "origins": hashlib.sha256(pairs.origins.tobytes()).hexdigest(),
         "teacher": teacher.content_hashes,
         "search": teacher.settings.get("search"),
     }

@@ -159,7 +159,7 @@ def loss_case(rows: int, width: int, vocabulary: int, dtype: torch.dtype, device
     rivals: dict[str, Rival] = {"ours": ours, "eager": eager}
     notes = {}
     try:
-        from liger_kernel.ops import (  # type: ignore[import-not-found, unused-ignore]
+        from liger_kernel.ops import (  # type: ignore[import-not-found, unused-ignore]  # optional
             fused_linear_cross_entropy as liger,
         )
 

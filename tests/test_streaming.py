@@ -90,7 +90,7 @@ def test_reads_a_bounded_number_of_items_ahead() -> None:
         assert len(next(stream)) == 10
         time.sleep(0.05)
         assert read <= 10 * taken + 2 * 10 + 1
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()  # type: ignore[attr-defined]  # a generator
     time.sleep(0.05)
     assert "nmt-reader" not in {thread.name for thread in threading.enumerate()}
 

@@ -132,7 +132,7 @@ def test_a_pupil_is_trained_on_both(trained: Path, tmp_path: Path) -> None:
     # Two passes over the text alone would be less than one over both.
     target_pieces = model.training["target_pieces"] / model.training["epochs"]
     translator = load(model.path, device="cpu")
-    tokenizer = translator.tokenizers.target  # type: ignore[attr-defined]
+    tokenizer = translator.tokenizers.target  # type: ignore[attr-defined]  # of neural translators
     assert target_pieces == pytest.approx(
         sum(len(row) + 1 for row in tokenizer.encode(list(learned.target))), rel=0.2
     )
@@ -142,5 +142,5 @@ def test_a_pupil_is_trained_on_both(trained: Path, tmp_path: Path) -> None:
     alone = Run(plain, tmp_path / "runs", "cpu", Console(file=io.StringIO()), StopRequest())
     train_systems(alone, ["small"])
     both = [load(run.folder / "small", device="cpu"), load(alone.folder / "small", device="cpu")]
-    first, second = (one.tokenizers.content_hash for one in both)  # type: ignore[attr-defined]
+    first, second = (one.tokenizers.content_hash for one in both)  # type: ignore[attr-defined]  # of neural translators
     assert first == second

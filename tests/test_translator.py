@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
+from nmt.glossary import Entry, Glossary
 from nmt.translation import best_combinations
 from nmt.translator import (
     Hypothesis,
@@ -266,3 +267,15 @@ def test_a_segment_translated_to_nothing_leaves_no_double_space() -> None:
             return [[Hypothesis("" if "?" in text else text, 0.0)] for text in segments]
 
     assert Mute(12).translate("It is so. Is it? Yes!")[0].text == "It is so. Yes!"
+
+
+def test_a_glossary_that_cannot_be_kept_is_told_before_anything_is_translated() -> None:
+    """Even if no line of the input has a term of it, and before the first line is read."""
+    translator = UpperCase(limit=8)
+    glossary = Glossary([Entry("house", ("Haus",), forbidden=False, line=1)])
+    with pytest.raises(UserError, match="takes no glossaries"):
+        translator.translate(["a cat"], glossary=glossary)
+    for ask in (translator.translate_stream, translator.translate_windows):
+        with pytest.raises(UserError, match="takes no glossaries"):
+            ask(iter(()), glossary=glossary)  # told at once, not at the first translation
+    assert not translator.batches

@@ -109,7 +109,7 @@ def _in_frame(function: Callable[..., None], name: str, interrupted: str) -> Cal
     framed.__name__ = function.__name__
     framed.__doc__ = function.__doc__
     framed.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
-    framed.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    framed.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # read by inspect
     return framed
 
 

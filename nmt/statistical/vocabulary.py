@@ -48,7 +48,7 @@ class Vocabulary:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.words == other.words
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # compared by content, so not to be hashed
 
     def id(self, word: str) -> int:
         """The id of a word; UNKNOWN if it has none."""

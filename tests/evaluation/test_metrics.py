@@ -160,7 +160,7 @@ def test_scores_survive_json(references: list[list[str]]) -> None:
 def test_mistakes_are_sentences(arguments: dict[str, list[str]], message: str) -> None:
     valid = {"hypotheses": ["a", "b"], "references": [["a", "b"]], "metrics": ["bleu"]}
     with pytest.raises(UserError, match=message):
-        score(**(valid | arguments))  # type: ignore[arg-type]
+        score(**(valid | arguments))  # type: ignore[arg-type]  # any of the cases
 
 
 def test_a_tokenizer_that_is_not_installed_names_its_package() -> None:

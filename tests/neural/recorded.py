@@ -25,7 +25,7 @@ class Recording(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         self.operations: list[str] = []
         """Names of those that compute something; views do not."""
         self._calls: list[tuple[Any, Any, Any, list[Tensor]]] = []

@@ -262,7 +262,7 @@ def test_input_longer_than_training_saw_is_split(
         searched.extend(len(source) for source in sources)
         return search(sources, options, draws)
 
-    translator.search_pieces = noting  # type: ignore[method-assign]
+    translator.search_pieces = noting  # type: ignore[method-assign]  # of neural translators
     translator.translate([" ".join(TEXT)])
     assert len(searched) > 1
     assert max(searched) <= 8

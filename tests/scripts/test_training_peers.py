@@ -30,7 +30,7 @@ def make_job(rows: Path, **changes: object) -> Job:
         "feed_forward_width": 64, "heads": 4, "layers": 2, "vocabulary": 100, "dropout": 0.1,
         "label_smoothing": 0.1, "source_positions": 32,
     }  # fmt: skip
-    return Job(**{**values, **changes})  # type: ignore[arg-type]
+    return Job(**{**values, **changes})  # type: ignore[arg-type]  # any of the cases
 
 
 @pytest.fixture

@@ -188,5 +188,5 @@ def smoothed_cross_entropy(
         )
     loss: Tensor
     nll: Tensor
-    loss, nll = _FusedCrossEntropy.apply(hidden_ND, weight_VD, targets_N, smoothing, r_drop)  # type: ignore[no-untyped-call]
+    loss, nll = _FusedCrossEntropy.apply(hidden_ND, weight_VD, targets_N, smoothing, r_drop)  # type: ignore[no-untyped-call]  # PyTorch gives it no type
     return loss, nll

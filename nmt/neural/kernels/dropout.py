@@ -126,7 +126,7 @@ def dropout(x: Tensor, p: float, keys: DropoutKeys | DeviceKeys | None) -> Tenso
     if isinstance(keys, DeviceKeys):
         return dropout_reference(x, p, keys.next())
     if x.device.type == "cpu":
-        out: Tensor = _CounterDropout.apply(x, p, keys.next())  # type: ignore[no-untyped-call]
+        out: Tensor = _CounterDropout.apply(x, p, keys.next())  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         return out
     return F.dropout(x, p)
 
@@ -136,6 +136,6 @@ def dropout_add(x: Tensor, residual: Tensor, p: float, keys: DropoutKeys | None)
     if keys is None or p == 0:
         return residual + x
     if compiled(x) and x.dtype == residual.dtype:
-        out: Tensor = _CounterDropoutAdd.apply(x, residual, p, keys.next())  # type: ignore[no-untyped-call]
+        out: Tensor = _CounterDropoutAdd.apply(x, residual, p, keys.next())  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         return out
     return residual + dropout(x, p, keys)

@@ -94,7 +94,7 @@ class FewRowsLinear(nn.Linear):
         """Take a linear layer's parameters, and lay a copy of the weights out."""
         outputs, inputs = weight_ND.shape
         super().__init__(inputs, outputs, bias=bias_N is not None, device="meta")
-        self.weight, self.bias = weight_ND, bias_N  # type: ignore[assignment]
+        self.weight, self.bias = weight_ND, bias_N  # type: ignore[assignment]  # not to be trained
         self._blocks = np.empty(0, dtype=np.float32)
         self._bias = np.zeros(outputs, dtype=np.float32)
         if bias_N is not None:

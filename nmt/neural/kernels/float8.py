@@ -182,7 +182,7 @@ def float8_linear(x_ND: Tensor, weight_FD: Tensor, bias_F: Tensor | None) -> Ten
         weight_FD: in their type; F and D are multiples of 16.
         bias_F: in their type.
     """
-    y_NF: Tensor = _Linear.apply(x_ND, weight_FD, bias_F)  # type: ignore[no-untyped-call]
+    y_NF: Tensor = _Linear.apply(x_ND, weight_FD, bias_F)  # type: ignore[no-untyped-call]  # PyTorch gives it no type
     return y_NF
 
 

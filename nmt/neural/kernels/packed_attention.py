@@ -278,7 +278,7 @@ def packed_self_attention(
             causal=causal, dropout_rate=dropout_rate, keys=keys,
         )  # fmt: skip
     rows, _, heads, width = qkv_N3HE.shape
-    out_ND: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
+    out_ND: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         qkv_N3HE.reshape(rows, 3 * heads * width), None, offsets, offsets,
         causal, heads, dropout_rate, keys,
     )  # fmt: skip
@@ -318,7 +318,7 @@ def packed_cross_attention(
             q_NHE, k_MHE, v_MHE, q_offsets, k_offsets, dropout_rate=dropout_rate, keys=keys
         )
     rows, heads, width = q_NHE.shape
-    out_ND: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
+    out_ND: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         q_NHE.reshape(rows, heads * width), kv_M2HE.reshape(-1, 2 * heads * width),
         q_offsets, k_offsets, False, heads, dropout_rate, keys,
     )  # fmt: skip

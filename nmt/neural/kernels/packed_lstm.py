@@ -259,5 +259,5 @@ def packed_lstm(
         h_BW = None if h_BW is None else h_BW.to(w_x_GI.dtype)
         if not compiled(x_NI):
             return packed_lstm_reference(x_NI, w_x_GI, w_h_GW, b_G, h_BW, visits)
-        y_NW: Tensor = _PackedLSTM.apply(x_NI, w_x_GI, w_h_GW, b_G, h_BW, visits)  # type: ignore[no-untyped-call]
+        y_NW: Tensor = _PackedLSTM.apply(x_NI, w_x_GI, w_h_GW, b_G, h_BW, visits)  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         return y_NW

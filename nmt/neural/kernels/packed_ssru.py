@@ -126,5 +126,5 @@ def packed_ssru(maps_N2D: Tensor, offsets: Tensor) -> Tensor:
         maps_N2D = maps_N2D.to(torch.promote_types(dtype, torch.float32))
         if not compiled(maps_N2D):
             return packed_ssru_reference(maps_N2D, offsets).to(dtype)
-        h_ND: Tensor = _PackedSSRU.apply(maps_N2D, offsets)  # type: ignore[no-untyped-call]
+        h_ND: Tensor = _PackedSSRU.apply(maps_N2D, offsets)  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         return h_ND.to(dtype)

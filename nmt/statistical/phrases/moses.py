@@ -291,7 +291,7 @@ def _lines(path: Path, problems: _Problems) -> Iterator[tuple[str, list[str]]]:
 
 
 def _decompressed(raw: IO[bytes], path: Path) -> IO[bytes]:
-    return gzip.open(raw) if path.suffix == ".gz" else raw  # type: ignore[return-value]
+    return gzip.open(raw) if path.suffix == ".gz" else raw  # type: ignore[return-value]  # read as one is
 
 
 def _words(field: str) -> tuple[str, ...]:

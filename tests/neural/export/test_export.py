@@ -57,7 +57,7 @@ def test_a_model_that_cannot_be_written_to(
     expected = [one.text for one in nmt.load(model, device="cpu").translate(LINES, beam=1)]
     for cache in (tmp_path / "cache", Path("/proc/nowhere")):
         monkeypatch.setattr("platformdirs.user_cache_path", lambda _, path=cache: path)
-        translator = nmt.load(model, device="cpu", backend=backend)  # type: ignore[arg-type]
+        translator = nmt.load(model, device="cpu", backend=backend)  # type: ignore[arg-type]  # any of the cases
         assert translator.backend == backend
         assert [one.text for one in translator.translate(LINES, beam=1)] == expected
     assert len(list((tmp_path / "cache" / "converted").iterdir())) == 1

@@ -60,7 +60,7 @@ def test_logits(changes: dict[str, Any], tmp_path: Path) -> None:
     packed = pack_batch(rows[0], rows[1])
     ours_TV = translator.model(packed) @ translator.model.output.T
     vocabulary = tokenizer.target_encoder if "separate" in changes else tokenizer.encoder
-    names = translator.tokenizers.target.vocabulary  # type: ignore[attr-defined]
+    names = translator.tokenizers.target.vocabulary  # type: ignore[attr-defined]  # of neural translators
     columns = [vocabulary[name] for name in names]
     for row, (begin, end) in enumerate(itertools.pairwise(packed.target.offsets.tolist())):
         expected_TV = logits_BTV[row, : end - begin, columns]

@@ -131,7 +131,7 @@ def test_pieces_that_yaml_takes_for_something_else(
     lines = text.splitlines()
     lines[5:9] = ["yes: 5", '"\\": ": 6', "1.0: 7", "? a long piece\n: 8"]
     (tmp_path / "vocab.yml").write_text("\n".join(lines), encoding="utf-8")
-    names = read_marian(tmp_path).tokenizers.target.vocabulary  # type: ignore[attr-defined]
+    names = read_marian(tmp_path).tokenizers.target.vocabulary  # type: ignore[attr-defined]  # of neural translators
     assert {"yes", '": ', "1.0", "a long piece"} <= set(names)
     (tmp_path / "vocab.yml").write_text("\n".join(lines[:4] + lines[5:]), encoding="utf-8")
     with pytest.raises(UserError, match="not numbered"):

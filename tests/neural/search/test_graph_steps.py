@@ -113,7 +113,7 @@ def test_beam_search_finds_the_same(
         found = beam_search(model, sources, chosen, nbest=2)
         expected = without_graphs(
             model,
-            lambda s=sources: beam_search(model, s, chosen, nbest=2),  # type: ignore[misc]
+            lambda s=sources: beam_search(model, s, chosen, nbest=2),  # type: ignore[misc]  # bound now
         )
         assert_same(found, expected, 1e-10)
     assert capture.recordings

@@ -248,7 +248,7 @@ def test_padding_of_real_lengths(shared_data: Path, workers: int, micro_batch_to
         *lengths, batch_tokens=4096, micro_batch_tokens=micro_batch_tokens, workers=workers
     )
     stream = BatchStream(
-        lambda pairs, _: tuple([np.full(side[p] - 1, 4) for p in pairs] for side in lengths),  # type: ignore[arg-type, return-value]
+        lambda pairs, _: tuple([np.full(side[p] - 1, 4) for p in pairs] for side in lengths),  # type: ignore[arg-type, return-value]  # a pair of lists
         np.zeros(len(lengths[0]), int), (1.0,), shape, seed=1,
     )  # fmt: skip
     updates = epoch_of(stream)

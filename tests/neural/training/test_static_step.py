@@ -265,7 +265,7 @@ class OnOneDevice(TorchDispatchMode):
     """Lets nothing pass that asks the device for a number, or that touches another device."""
 
     def __init__(self, device: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # PyTorch gives it no type
         self.device = device
         self.operations: set[str] = set()
 
