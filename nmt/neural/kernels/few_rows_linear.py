@@ -1,9 +1,9 @@
 """Linear maps of a few rows on the CPU: what a single sentence's search spends its time in.
 
-Libraries are made for many rows. For five, PyTorch's way to oneDNN costs more than the product
-(some 15 us a call), and each call lays the weights out anew. Here they are laid out once, in blocks
-of columns that are read from front to back, while the sums of a block stay in the first-level
-cache. On one core of an AMD Zen 5, 256 to 256: 11 us for 5 rows, where PyTorch takes 26 for 8.
+Libraries are made for many rows. For five, PyTorch's way to oneDNN costs more than the product, and
+each call lays the weights out anew. Here they are laid out once, in blocks of columns that are read
+from front to back, while the sums of a block stay in the first-level cache. What it brings is "ms
+alone" in scripts/bench_translation.py.
 
 A sentence's translation must not depend on how many rows it was computed with, so the sums must be
 the library's to the last bit. Both add products up in their order, in fused multiplications and
