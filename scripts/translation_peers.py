@@ -27,7 +27,8 @@ from nmt.neural.cpu import choose_matrix_library
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.layers import sinusoids
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.system import TOKENIZER, WEIGHTS, load_weights
+from nmt.neural.system import TOKENIZER
+from nmt.neural.weights import WEIGHTS, load_weights
 from nmt.recipe import SearchSettings
 from nmt.tokenization import TokenizerPair
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, NUM_CONTROL_IDS, PAD_ID, UNK_ID

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
-import safetensors
-import safetensors.torch
-import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from nmt.errors import UserError
 from nmt.guide import Guide
@@ -22,10 +17,8 @@ from nmt.model_folder import COPY_AGAIN, ModelFolder
 from nmt.neural.device import choose_device, prepare
 from nmt.neural.explanation.attention import AttentionExplanation, explain
 from nmt.neural.inference import prepare_inference
-from nmt.neural.marian_names import BIAS, from_theirs
 from nmt.neural.model.ensemble import SearchedModel
-from nmt.neural.model.transformer import Transformer
-from nmt.neural.model.translation_model import TranslationModel, make_model, read_architecture
+from nmt.neural.model.translation_model import make_model, read_architecture
 from nmt.neural.piece_translator import PieceTranslator
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.guided import guided_search
@@ -34,13 +27,13 @@ from nmt.neural.search.hypotheses import FoundPieces
 from nmt.neural.search.piece_automata import Spelling
 from nmt.neural.search.sampling import sample
 from nmt.neural.search.shortlist import SHORTLIST, Shortlist
+from nmt.neural.weights import WEIGHTS, load_weights
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization import TokenizerPair
 from nmt.tokenization.spelling import piece_bytes
 from nmt.translator import Explanation, Hypothesis
 
-WEIGHTS: Final = "model.safetensors"
 TOKENIZER: Final = "tokenizer"
 
 _EXPLAINED_AT_ONCE: Final = 32
@@ -211,55 +204,6 @@ class NeuralTranslator(PieceTranslator):
         if len(items) == 1 or self.workers == 1:
             return [work(item) for item in items]
         return list(self._pool.map(work, items))
-
-
-def save_weights(model: SearchedModel, path: Path) -> None:
-    """Write the model's parameters, shared ones once, as safetensors."""
-    safetensors.torch.save_file(
-        {name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}, path
-    )
-
-
-def load_weights(model: TranslationModel, path: Path) -> None:
-    """Read what ``save_weights`` or an export to Hugging Face wrote.
-
-    Raises UserError if it does not fit the model.
-    """
-    try:
-        tensors = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(
-            f"cannot be read as weights: {error}", where=str(path), mend=COPY_AGAIN
-        ) from error
-    if BIAS in tensors and isinstance(model, Transformer):
-        tensors = from_theirs(tensors, model.architecture)
-    set_weights(model, tensors, where=str(path))
-
-
-def set_weights(model: TranslationModel, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    """Copy weights into a model. Raises UserError, naming ``where``, if they do not fit it."""
-    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wrong = sorted(
-        name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name)
-    )
-    if wrong:
-        examples = "; ".join(
-            f"{name} is {_in_words(found.get(name))}, not {_in_words(shapes.get(name))}"
-            for name in wrong[:3]
-        )
-        raise UserError(
-            f"{len(wrong)} weights do not fit the model's settings: {examples}",
-            where=where,
-            mend=COPY_AGAIN,
-        )
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[name])
-
-
-def _in_words(shape: tuple[int, ...] | None) -> str:
-    return "missing" if shape is None else " x ".join(map(str, shape)) or "a number"
 
 
 def load_neural(

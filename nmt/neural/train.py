@@ -22,12 +22,13 @@ from nmt.memory import PeakMemory
 from nmt.model_folder import ModelFolder, write_model_folder
 from nmt.neural.device import describe
 from nmt.neural.search.shortlist import SHORTLIST, Shortlist
-from nmt.neural.system import TOKENIZER, WEIGHTS, save_weights
+from nmt.neural.system import TOKENIZER
 from nmt.neural.training.checkpoint import Counters
 from nmt.neural.training.distribution import Alone, Ranks
 from nmt.neural.training.progress import Reporter, SilentReporter
 from nmt.neural.training.shortlist import learn_shortlist, measure_shortlist
 from nmt.neural.training.task import Prepared, Task, prepare_training
+from nmt.neural.weights import WEIGHTS, save_weights
 from nmt.recipe import NeuralSettings, Recipe
 from nmt.stopping import StopRequest
 from nmt.tokenization import TokenizerPair

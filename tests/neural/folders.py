@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nmt.model_folder import ModelFolder, write_model_folder
-from nmt.neural.system import TOKENIZER, WEIGHTS, save_weights
+from nmt.neural.system import TOKENIZER
+from nmt.neural.weights import WEIGHTS, save_weights
 from nmt.recipe.neural import SearchSettings
 from nmt.tokenization import TokenizerPair, learn_tokenizers
 from nmt.tokenization.settings import SentencePieceSettings

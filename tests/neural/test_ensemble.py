@@ -13,7 +13,8 @@ from nmt.errors import UserError, UserErrors
 from nmt.model_folder import ModelFolder, open_model_folder
 from nmt.neural.ensemble import join, make_ensemble
 from nmt.neural.model.ensemble import Ensemble
-from nmt.neural.system import WEIGHTS, NeuralTranslator
+from nmt.neural.system import NeuralTranslator
+from nmt.neural.weights import WEIGHTS
 from nmt.recipe import read_recipe
 from nmt.tokenization import TokenizerPair
 from tests.neural.folders import TEXT, learn, write_model

@@ -17,14 +17,8 @@ from nmt.neural.model.transformer import Transformer
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.sampling import sample
-from nmt.neural.system import (
-    TOKENIZER,
-    WEIGHTS,
-    NeuralTranslator,
-    load_neural,
-    load_weights,
-    save_weights,
-)
+from nmt.neural.system import TOKENIZER, NeuralTranslator, load_neural
+from nmt.neural.weights import WEIGHTS, load_weights, save_weights
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import Sampling, SearchOptions
 from nmt.tokenization import TokenizerPair, learn_tokenizers

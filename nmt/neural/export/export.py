@@ -15,7 +15,8 @@ from nmt.errors import UserError
 from nmt.model_folder import ModelFolder, open_model_folder, write_model_folder
 from nmt.neural.export.opened import OpenedModel, open_transformer
 from nmt.neural.search.shortlist import SHORTLIST
-from nmt.neural.system import TOKENIZER, WEIGHTS
+from nmt.neural.system import TOKENIZER
+from nmt.neural.weights import WEIGHTS
 
 Format = Literal["ctranslate2", "onnx", "huggingface", "safetensors"]
 """What can be exported to."""

@@ -27,7 +27,7 @@ from nmt.files import write_json
 from nmt.neural.export.opened import OpenedModel
 from nmt.neural.export.variants import MARIAN, PEGASUS, refuse_variants
 from nmt.neural.marian_names import to_theirs
-from nmt.neural.system import WEIGHTS
+from nmt.neural.weights import WEIGHTS
 from nmt.tokenization.marian import MarianTokenizer
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
 from nmt.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer

@@ -10,7 +10,8 @@ from nmt.errors import UserError
 from nmt.model_folder import ModelFolder
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.system import TOKENIZER, WEIGHTS, load_weights
+from nmt.neural.system import TOKENIZER
+from nmt.neural.weights import WEIGHTS, load_weights
 from nmt.recipe import SearchSettings
 from nmt.tokenization import TokenizerPair
 

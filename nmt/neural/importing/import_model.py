@@ -11,7 +11,8 @@ from nmt.neural.importing.huggingface_folder import is_huggingface, read_hugging
 from nmt.neural.importing.marian_folder import is_marian, read_marian
 from nmt.neural.importing.parts import ImportedModel
 from nmt.neural.model.transformer import Transformer
-from nmt.neural.system import TOKENIZER, WEIGHTS, save_weights, set_weights
+from nmt.neural.system import TOKENIZER
+from nmt.neural.weights import WEIGHTS, save_weights, set_weights
 
 
 def import_model(

@@ -8,7 +8,8 @@ from nmt.errors import UserError
 from nmt.model_folder import ModelFolder, open_model_folder
 from nmt.neural.model.architecture import Architecture
 from nmt.neural.model.translation_model import TranslationModel
-from nmt.neural.system import TOKENIZER, WEIGHTS, load_weights
+from nmt.neural.system import TOKENIZER
+from nmt.neural.weights import WEIGHTS, load_weights
 from nmt.recipe import NeuralSettings, Recipe
 from nmt.recipe.transformer import TransformerSettings
 from nmt.tokenization import TokenizerPair

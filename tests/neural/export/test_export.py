@@ -96,7 +96,7 @@ def _changed(model: Path, folder: Path, **changes: str) -> None:
     if changes.get("norm") == "rmsnorm":
         from nmt.neural.model.architecture import Architecture
         from nmt.neural.model.transformer import Transformer
-        from nmt.neural.system import save_weights
+        from nmt.neural.weights import save_weights
 
         architecture = Architecture.from_json(facts["settings"]["architecture"])
         save_weights(Transformer(architecture), folder / "model.safetensors")
