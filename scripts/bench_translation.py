@@ -65,7 +65,6 @@ class Contender:
     shortlist: bool = False
     fast: bool = False
     """With the model of the preset fast."""
-    cores: int = 1
 
     @property
     def name(self) -> str:
@@ -75,7 +74,6 @@ class Contender:
             self.precision if self.precision != "float32" else "",
             "shortlist" if self.shortlist else "",
             "tuned" if self.tuned else "",
-            f"{self.cores} cores" if self.cores > 1 else "",
         ]
         return ", ".join([self.engine, *filter(None, notes)])
 
@@ -85,7 +83,6 @@ CONTENDERS = (
     Contender("nmt", shortlist=True),
     Contender("nmt", precision="int8"),
     Contender("nmt", precision="int8", shortlist=True),
-    Contender("nmt", cores=2),
     Contender("nmt", fast=True),
     Contender("nmt", fast=True, shortlist=True),
     Contender("nmt", fast=True, precision="int8", shortlist=True),
@@ -176,14 +173,13 @@ def _measure(
         "lines": lines,
         "beam": BEAM,
         "repeats": repeats,
-        "alone": min(ALONE, len(lines)) if contender.cores == 1 else 0,
+        "alone": min(ALONE, len(lines)),
     }
     try:
         return row | run_measurement(
             "scripts.translation_peers",
             request,
             python=sys.executable if contender.engine == "nmt" else options.peers,
-            cores=contender.cores,
             allocator=contender.tuned,
         )
     except ProcessFailed as failure:
@@ -287,7 +283,6 @@ def render(result: dict[str, Any]) -> str:
             f"is said; median of {len(rows[0]['cpu_seconds'])}. Greedy: sentences/CPU s. Alone: "
             "median time of a sentence by itself, beam and all.",
             rows[0]["signature"],
-            *_of_two_cores(rows),
             *left_out,
             *describe(result),
         ]
@@ -311,13 +306,6 @@ def _latency(row: dict[str, Any]) -> str:
 
 def _percent(row: dict[str, Any], name: str) -> str:
     return f"{100 * row[name]:.1f} %" if name in row else ""
-
-
-def _of_two_cores(rows: list[dict[str, Any]]) -> list[str]:
-    """How much two cores do by the clock, compared with one."""
-    walls = {row["contender"]: statistics.median(row["wall_seconds"]) for row in rows}
-    one, two = walls.get("nmt"), walls.get("nmt, 2 cores")
-    return [f"nmt on two cores: {one / two:.2f} times one, by the clock"] if one and two else []
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from scripts import bench_training, bench_translation, check_batch_independence
+from scripts import bench_cores, bench_training, bench_translation, check_batch_independence
 from scripts.benchmark import (
     RESULTS,
     LoadMeter,
@@ -149,16 +149,26 @@ def test_translation_table(tmp_path: Path) -> None:
         "bleu": 38.25, "signature": "nrefs:1", "same_beam": 1.0, "same_greedy": 1.0,
     }  # fmt: skip
     peer = {**nmt, "contender": "peer", "batch": 64, "cpu_seconds": [20.0], "same_beam": 0.905}
-    both = {**nmt, "contender": "nmt, 2 cores", "wall_seconds": [10.0]}
     missing = {"contender": "CTranslate2", "skipped": "not there"}
-    result = {"lines": 1000, "beam": 5, "rows": [nmt, both, peer, missing]}
+    result = {"lines": 1000, "beam": 5, "rows": [nmt, peer, missing]}
     lines = shown(bench_translation, result, tmp_path)
     cells = [line.split() for line in lines]
     shared = ["250.0", "14.4", "512", "38.25", "100.0", "%"]
     assert ["nmt", "own", "100.0", "50.0", "1.00", *shared, "100.0", "%"] in cells
     assert ["peer", "64", "50.0", "50.0", "0.50", *shared, "90.5", "%"] in cells
-    assert "nmt on two cores: 2.00 times one, by the clock" in lines
     assert "left out: CTranslate2: not there" in lines
+
+
+def test_cores_table(tmp_path: Path) -> None:
+    row = {
+        "model": "3 + 3 layers", "one": [6.0, 5.0, 5.5], "threads": [3.0, 2.75, 2.5],
+        # Half the lines each: 0.5 / 2 + 0.5 / 4 of all lines a second.
+        "processes": [[2.5, 2.5], [2.0, 4.0], [2.5, 5.0]],
+    }  # fmt: skip
+    lines = shown(bench_cores, {"lines": 1100, "rows": [row]}, tmp_path)
+    assert ["3", "+", "3", "layers", "200", "2.00", "2.06", "97", "%"] in [
+        line.split() for line in lines
+    ]
 
 
 def test_contenders_have_names_of_their_own() -> None:

@@ -1,0 +1,159 @@
+"""What two cores give a translator, beside what the machine has to give.
+
+    python -m scripts.bench_cores MODEL... [--quick]
+
+The same lines go through a translator on one core, through one on two cores (two threads, which
+share Python's lock), and, half to each, through two at the same time that share nothing but the
+machine: processes of their own, each on its own core. What those two do together is the ceiling:
+two cores that share caches and memory do not do twice what one does alone. All take turns, so that
+a machine whose speed drifts is the same for all; the medians of the rounds count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import nmt
+from nmt.lines import read_lines
+from nmt.model_folder import open_model_folder
+from nmt.neural.model.architecture import Architecture
+from scripts.benchmark import LoadMeter, describe, format_table, machine
+from scripts.benchmark_command import command_line, run_benchmark
+
+ROUNDS = 5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a table, write the result; returns the exit status."""
+    parser = command_line(__doc__, "bench_cores.json", quick="100 lines once")
+    parser.add_argument("models", type=Path, nargs="*", metavar="MODEL", help="model folders")
+    parser.add_argument(
+        "--source", type=Path, default=Path("../shared/data/multi30k/test2016.en"), help="lines"
+    )
+    return run_benchmark(parser, run, render, arguments)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """All models, one after the other."""
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) < 2:
+        raise SystemExit("two cores wanted, and this process may use one")
+    lines = read_lines(options.source)[: 100 if options.quick else None]
+    with LoadMeter() as meter:
+        rows = [
+            {"model": _name(model), **measure(model, lines, cores, 1 if options.quick else ROUNDS)}
+            for model in options.models
+        ]
+    return {"machine": machine(), "load": meter.load().to_json(), "lines": len(lines), "rows": rows}
+
+
+def _name(model: Path) -> str:
+    architecture = Architecture.from_json(open_model_folder(model).settings["architecture"])
+    layers = f"{architecture.encoder_layers} + {architecture.decoder_layers}"
+    return f"{layers} layers of width {architecture.width}, {architecture.decoder} decoder"
+
+
+def measure(model: Path, lines: Sequence[str], cores: Sequence[int], rounds: int) -> dict[str, Any]:
+    """Seconds of every round: of one core, of two threads, and of each of two processes."""
+    first, second = cores
+    with (
+        _translator(model, {first}) as one,
+        _translator(model, {second}) as other,
+        _translator(model, {first, second}) as both,
+    ):
+        for translator in (one, other, both):
+            _seconds([(translator, lines)])  # compiled loops are loaded, memory is claimed
+        seconds: dict[str, list[Any]] = {"one": [], "threads": [], "processes": []}
+        for _ in range(rounds):
+            seconds["one"] += _seconds([(one, lines)])
+            seconds["threads"] += _seconds([(both, lines)])
+            seconds["processes"].append(_seconds([(one, lines[::2]), (other, lines[1::2])]))
+    return seconds
+
+
+@contextmanager
+def _translator(model: Path, cores: set[int]) -> Iterator[Connection]:
+    """A process that translates on these cores the lines that it is sent, and answers how long."""
+    here, there = multiprocessing.Pipe()
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)  # inherited, as libraries look at it when they are loaded
+    process = multiprocessing.get_context("spawn").Process(target=_translate, args=(there, model))
+    try:
+        process.start()
+    finally:
+        os.sched_setaffinity(0, before)
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.join()
+
+
+def _translate(asked: Connection, model: Path) -> None:
+    translator = nmt.load(model, device="cpu")
+    while True:
+        try:
+            lines = asked.recv()
+        except EOFError:
+            return
+        begin = time.perf_counter()
+        translator.translate(lines)
+        asked.send(time.perf_counter() - begin)
+
+
+def _seconds(work: Sequence[tuple[Connection, Sequence[str]]]) -> list[float]:
+    """What each took for its lines, all at the same time."""
+    for translator, lines in work:
+        translator.send(lines)
+    return [float(translator.recv()) for translator, _ in work]
+
+
+def gains(row: dict[str, Any]) -> tuple[float, float]:
+    """How many times as fast as one core two threads are, and two processes.
+
+    Two processes count by their rates: one may be done before the other.
+    """
+    one = statistics.median(row["one"])
+    pairs = [sum(0.5 / seconds for seconds in pair) for pair in row["processes"]]
+    return one / statistics.median(row["threads"]), one * statistics.median(pairs)
+
+
+def render(result: dict[str, Any]) -> str:
+    """The result as a table, with what was found of the machine."""
+    cells = []
+    for row in result["rows"]:
+        threads, processes = gains(row)
+        cells.append(
+            [
+                row["model"],
+                f"{result['lines'] / statistics.median(row['one']):.0f}",
+                f"{threads:.2f}",
+                f"{processes:.2f}",
+                f"{100 * threads / processes:.0f} %",
+            ]
+        )
+    header = ["", "sentences/s on one core", "two cores", "the ceiling", "of it"]
+    return "\n".join(
+        [
+            format_table(header, cells),
+            "",
+            "Two cores: nmt on both, times one core. The ceiling: two processes, half the lines "
+            "each, times one.",
+            *describe(result),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
