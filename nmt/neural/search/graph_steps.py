@@ -144,13 +144,9 @@ class GraphSteps:
         beam: int,
         lists: CandidateLists | None = None,
     ) -> None:
-        """Encode the sources.
+        """Encode the sources; see ``begin_steps``. More rows a sentence than ``beam`` take longer.
 
-        Args:
-            graphs: the model's; no other search may be using them.
-            sources: pieces of each source sentence, without its end.
-            beam: rows a sentence at most; more take longer.
-            lists: the only pieces to be predicted for each source; None predicts all.
+        No other search may be using the model's graphs.
         """
         self._graphs, self._lists = graphs, lists
         self._device = graphs.buffers.device

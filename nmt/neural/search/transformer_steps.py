@@ -39,14 +39,7 @@ class TransformerSteps:
         beam: int,
         lists: CandidateLists | None = None,
     ) -> None:
-        """Encode the sources.
-
-        Args:
-            model: the model.
-            sources: pieces of each source sentence, without its end.
-            beam: rows a sentence at most, for the size of the cache.
-            lists: the only pieces to be predicted for each source; None predicts all.
-        """
+        """Encode the sources; see ``begin_steps``. The cache has room for ``beam`` rows of each."""
         self._model = model
         self._predictor = Predictor(model, lists)
         self._layers = [cast(DecoderLayer, layer) for layer in model.decoder]
