@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from nmt.benchmark.results import CurvePoint, SystemCost, SystemResult
 from nmt.benchmark.speed import Speed
 from nmt.model_folder import ModelFolder
 
-_WEIGHTS: Final = ".safetensors"
+_WEIGHTS: Final = "model.safetensors"
+"""Of a network, alone or as a member of an ensemble; a shortlist is no part of its size."""
 
 
 def describe_system(name: str, model: ModelFolder, speed: Speed | None) -> SystemResult:
@@ -45,7 +46,7 @@ def computing_seconds(facts: dict[str, Any]) -> float:
 
 def _num_parameters(model: ModelFolder) -> int | None:
     """The numbers in the model's weights; None for a system without."""
-    names = [name for name in model.files if name.endswith(_WEIGHTS)]
+    names = [name for name in model.files if PurePosixPath(name).name == _WEIGHTS]
     if not names:
         return None
     return sum(_num_values(model.file(name)) for name in names)
