@@ -116,7 +116,7 @@ class MarkdownDocument(Document):
         """A block's text with its markup as codes; a line's end is a space, or a code if hard."""
         content = task.block.content
         parts: list[str | Code] = []
-        line = last = 0
+        line = last = label_begin = 0
         for mark in self._markdown.marks(content):
             if mark.begin < last:
                 continue  # within a code
@@ -129,8 +129,12 @@ class MarkdownDocument(Document):
                 parts.append(
                     Code(backslash + task.separators[line].removeprefix("\\")) if hard else " "
                 )
+            elif mark.kind == "link_close":
+                label = content[label_begin : mark.begin]
+                parts.append(Code(_with_label(raw, label), Role.CLOSE, "link"))
             else:
-                parts += _coded(mark, raw, content)
+                parts += _coded(mark, raw)
+                label_begin = mark.end if mark.kind == "link_open" else label_begin
             line += raw.count("\n")
             last = mark.end
         _add_text(parts, content[last:])
@@ -226,7 +230,15 @@ def _add_text(parts: list[str | Code], text: str) -> None:
         parts.append(text[last:])
 
 
-def _coded(mark: Mark, raw: str, content: str) -> list[str | Code]:
+def _with_label(end: str, label: str) -> str:
+    """The end of a link or image, which still finds its definition when its text has changed.
+
+    Of ``[text]`` and ``[text][]`` the text is the label of the definition: it becomes ``][text]``.
+    """
+    return f"][{' '.join(label.split())}]" if end in ("]", "][]") else end
+
+
+def _coded(mark: Mark, raw: str) -> list[str | Code]:
     match mark.kind:
         case "escape":
             return [raw[1:]]
@@ -238,7 +250,8 @@ def _coded(mark: Mark, raw: str, content: str) -> list[str | Code]:
             alt = regex.match(r"!\[([^\[\]\\*_`<&]*)(\].*)\Z", raw, flags=regex.DOTALL)
             if alt is None or not alt[1].strip():
                 return [Code(raw, visible=True)]
-            return [Code("![", Role.OPEN, "image"), alt[1], Code(alt[2], Role.CLOSE, "image")]
+            end = _with_label(alt[2], alt[1])
+            return [Code("![", Role.OPEN, "image"), alt[1], Code(end, Role.CLOSE, "image")]
         case "backticks" | "autolink":
             return [Code(raw, visible=True)]
         case kind if kind.endswith("_open"):

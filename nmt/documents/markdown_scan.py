@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nmt.errors import UserError
 
@@ -60,11 +60,19 @@ class Markdown:
             ) from error
         self._blocks = MarkdownIt("commonmark").enable("table").disable("inline")
         self._inline = MarkdownIt("commonmark").enable("strikethrough")
+        self._references: dict[str, Any] = {}
         _watch(self._inline)
 
     def blocks(self, text: str) -> list[Block]:
-        """The blocks of a file that have text."""
-        tokens = self._blocks.parse(text)
+        """The blocks of a file that have text; what it refers to is known to `marks` from then."""
+        env: dict[str, Any] = {}
+        tokens = self._blocks.parse(text, env)
+        # To CommonMark the definition of a footnote, if it is a single word, is one of a link.
+        self._references = {
+            label: target
+            for label, target in env.get("references", {}).items()
+            if not label.startswith("^")
+        }
         return [
             Block(token.content, token.map[0], before.type in ("th_open", "td_open"), before.type)
             for before, token in itertools.pairwise(tokens)
@@ -79,7 +87,8 @@ class Markdown:
     def marks(self, content: str) -> list[Mark]:
         """The inline markup of a block, in order and without overlap."""
         record = _Record(content)
-        self._inline.inline.parse(content, self._inline, {_RECORD: record}, [])
+        env = {_RECORD: record, "references": self._references}
+        self._inline.inline.parse(content, self._inline, env, [])
         return record.finish()
 
 

@@ -64,7 +64,12 @@ def shape(text: str) -> list[tuple[str, str]]:
     for token in markdown.parse(text):
         children = token.children or ()
         inline = sorted(
-            (one.type, one.content if one.type == "code_inline" else str(one.attrs.get("href")))
+            (
+                one.type,
+                one.content
+                if one.type == "code_inline"
+                else str(one.attrs.get("href", one.attrs.get("src"))),
+            )
             for one in children
             if one.type not in ("text", "softbreak", "text_special")
         )
@@ -119,6 +124,21 @@ def test_text_that_looks_like_markup_is_escaped() -> None:
             if token.type == "inline"
         ]
         assert seen == [said] * 4
+
+
+def test_links_by_reference_still_find_what_they_refer_to() -> None:
+    definitions = "\n\n[1]: http://dog\n[the cat]: http://cat\n[img]: a.png\n[^1]: note\n"
+    for text in (
+        "See [the dog][1] here.", "See [the\ncat] here.", "See [The cat][] here.",
+        "See ![a picture][img] here.", "See ![img] here.", "[![img]][1] and *[the cat]*",
+        "> See [the\n> cat] here.", "| [the cat] |\n|---|", "No [label] here[^1].",
+    ):  # fmt: skip
+        page = text + definitions
+        assert unchanged(read(page)) == page.encode("utf-8")
+        result = translated(read(page), Saying("eins zwei drei vier")).data.decode("utf-8")
+        assert shape(result) == shape(page)
+        assert result != page
+    assert in_capitals(read(f"[the cat]{definitions}")) == f"[THE CAT][the cat]{definitions}"
 
 
 BLOCKS = st.sampled_from([
