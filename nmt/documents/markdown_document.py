@@ -98,6 +98,9 @@ class MarkdownDocument(Document):
             if block.is_cell or block.kind == "heading_open":
                 begin = max(cursor[1] - start, 0) if cursor[0] == number else 0
                 place = whole.find(line, begin)
+                if place < 0 and block.is_cell:
+                    line = _escape_bars(line, True)  # as they are written within a cell
+                    place = whole.find(line, begin)
             else:
                 place = len(whole.rstrip()) - len(line.rstrip())
                 if not whole.startswith(line.rstrip(), max(place, 0)):
@@ -156,10 +159,10 @@ class MarkdownDocument(Document):
             content = break_lines(
                 content, task.lengths, task.separators, lambda text: not _BLOCK_BEGIN.match(text)
             )
-        written = ""
+        written, is_cell = "", task.block.is_cell
         for escape in (_escape_little, _escape_all):
             written = "".join(
-                escape(part, task.block.is_cell) if isinstance(part, str) else part.raw
+                escape(part, is_cell) if isinstance(part, str) else _escape_bars(part.raw, is_cell)
                 for part in content
             )
             if _BLOCK_BEGIN.match(written) and isinstance(content[0], str):
@@ -277,9 +280,13 @@ def _without_double_spaces(parts: Sequence[str | Code]) -> list[str | Code]:
     return [part for part in joined if part != ""]
 
 
+def _escape_bars(text: str, is_cell: bool) -> str:
+    return text.replace("|", "\\|") if is_cell else text
+
+
 def _escape_little(text: str, is_cell: bool) -> str:
     text = text.replace("\\", "\\\\")
-    return text.replace("|", "\\|") if is_cell else text
+    return _escape_bars(text, is_cell)
 
 
 def _escape_all(text: str, is_cell: bool) -> str:

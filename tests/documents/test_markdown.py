@@ -141,6 +141,14 @@ def test_links_by_reference_still_find_what_they_refer_to() -> None:
     assert in_capitals(read(f"[the cat]{definitions}")) == f"[THE CAT][the cat]{definitions}"
 
 
+def test_cells_with_escaped_bars_are_translated() -> None:
+    text = "| one \\| two `a \\| b` | three |\n|---|---|\n| *x* | four \\| |\n"
+    assert unchanged(read(text)) == text.encode("utf-8")
+    expected = text.upper().replace("`A \\| B`", "`a \\| b`")
+    assert in_capitals(read(text)) == expected
+    assert shape(expected) == shape(text)
+
+
 BLOCKS = st.sampled_from([
     "# head *x*", "text **bold** `code` more", "- item\n- other", "> quote\n> more", "```\nx\n```",
     "1. one\n   two\n2. three", "[a link](http://x.y) here", "a  \nb\\\nc", "    code", "---",
