@@ -22,6 +22,7 @@ from nmt.documents.content import (
 from nmt.documents.encoding import byte_order_mark, decode
 from nmt.documents.html_scan import Token, tokens
 from nmt.documents.inline_markup import VOID
+from nmt.documents.xml_scan import XML_ENCODING
 
 
 def _names(listed: str) -> frozenset[str]:
@@ -46,6 +47,7 @@ _CHARSET = regex.compile(
     rb"""|<meta[^>]*?content\s*=\s*["'][^"'>]*?charset=([^\s"'/>;]+)""",
     regex.IGNORECASE,
 )
+_XHTML = regex.compile(r"\s*<\?xml\s|.{0,1000}?<html\s[^>]*\bxmlns\s*=", regex.DOTALL)
 _REFERENCE = regex.compile(r"&(?:#[xX][0-9A-Fa-f]+|#\d+|[A-Za-z][A-Za-z0-9]*);")
 _SPACES = " \t\r\n\f"
 
@@ -87,8 +89,9 @@ class HtmlDocument(Document):
         """
         self._name = name
         charset = None
-        if byte_order_mark(data) is None and (match := _CHARSET.search(data[:4096])):
-            charset = (match[1] or match[2]).decode("latin-1")
+        if byte_order_mark(data) is None:
+            match = XML_ENCODING.match(data) or _CHARSET.search(data[:4096])
+            charset = (match[1] or match[2]).decode("latin-1") if match else None
         if charset and charset.lower() in ("iso-8859-1", "latin1", "us-ascii", "ascii"):
             charset = "utf-8" if _is_utf8(data) else "cp1252"  # as browsers read these names
         text, self._encoding = decode(data, name, charset)
@@ -140,10 +143,10 @@ class HtmlPatches:
         lines_matter = 0
         skipping: tuple[str, int] | None = None
         skip_begin = 0
-        for token in tokens(self._text):
+        for token in tokens(self._text, xhtml=_XHTML.match(self._text) is not None):
             if skipping is not None:
                 name, depth = skipping
-                if token.role and token.name == name:
+                if token.role in (Role.OPEN, Role.CLOSE) and token.name == name:
                     depth += 1 if token.role is Role.OPEN else -1
                     skipping = (name, depth)
                 if depth == 0:
@@ -161,7 +164,8 @@ class HtmlPatches:
                 self._add_attributes(token)
                 if token.name in ("pre", "textarea"):
                     self._end_run(run)
-                    lines_matter = max(0, lines_matter + (1 if token.role is Role.OPEN else -1))
+                    step = {Role.OPEN: 1, Role.CLOSE: -1, Role.SINGLE: 0}[token.role]
+                    lines_matter = max(0, lines_matter + step)
                 elif token.name in _INLINE:
                     run.append(self._placed(token))
                 else:

@@ -56,7 +56,8 @@ class Token:
     name: str = ""
     """Of a tag, in small letters."""
     role: Role | None = None
-    """What a tag is; an empty element's in the way of XML (``<br/>``) is OPEN, as in browsers."""
+    """What a tag is; an empty element's in the way of XML (``<br/>``) is OPEN, as in browsers,
+    unless the text is XHTML."""
     is_text: bool = False
     attributes: tuple[Attribute, ...] = ()
 
@@ -65,8 +66,12 @@ class Token:
         return next((one.value for one in self.attributes if one.name == name), None)
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """The stretches of an HTML text, all of it, in order."""
+def tokens(text: str, *, xhtml: bool = False) -> Iterator[Token]:
+    """The stretches of an HTML text, all of it, in order.
+
+    In XHTML, which is XML, a tag like ``<title/>`` is an element without content: its role is
+    SINGLE.
+    """
     place = 0
     while place < len(text):
         match = _TOKEN.match(text, place)
@@ -80,8 +85,10 @@ def tokens(text: str) -> Iterator[Token]:
             yield Token(begin, place, name, Role.CLOSE)
             continue
         attributes = tuple(_attributes(text, *match.span("attributes")))
-        yield Token(begin, place, name, Role.OPEN, attributes=attributes)
-        if name in RAW_TEXT:
+        is_empty = xhtml and text.endswith("/>", begin, place)
+        role = Role.SINGLE if is_empty else Role.OPEN
+        yield Token(begin, place, name, role, attributes=attributes)
+        if name in RAW_TEXT and not is_empty:
             end = regex.compile(rf"</{name}(?=[\s/>])", regex.IGNORECASE).search(text, place)
             until = end.start() if end and name != "plaintext" else len(text)
             if until > place:

@@ -55,7 +55,8 @@ class Token:
         return self.attributes.get(name) if self.attributes else None
 
 
-_DECLARED = regex.compile(rb"""^<\?xml[^>]*?\sencoding\s*=\s*["']([^"']+)["']""")
+XML_ENCODING = regex.compile(rb"""^<\?xml[^>]*?\sencoding\s*=\s*["']([^"']+)["']""")
+"""The encoding that the declaration at a file's beginning names."""
 _TOKEN = regex.compile(
     r"""(?<other><!--.*?-->|<\?.*?\?>
         |<!DOCTYPE(?:[^"'\[\]<>]|"[^"]*"|'[^']*')*+
@@ -75,7 +76,7 @@ def read_xml(data: bytes, name: str) -> tuple[str, Encoding]:
     Raises UserError, with the line, for what is not, and for an encoding that does not hold.
     """
     declared = None
-    if byte_order_mark(data) is None and (match := _DECLARED.match(data)):
+    if byte_order_mark(data) is None and (match := XML_ENCODING.match(data)):
         declared = match[1].decode("latin-1")
     text, encoding = decode(data, name, declared)
     _check(text, name)

@@ -111,6 +111,22 @@ def test_text_is_what_a_browser_sees(tag: str, text: str) -> None:
     assert body.text(deep=True, separator="") == seen
 
 
+@pytest.mark.parametrize(
+    "begin", ['<?xml version="1.0"?>\n<html>', '<!DOCTYPE html>\n<html xmlns="http://x">']
+)
+def test_in_xhtml_empty_elements_hide_nothing(begin: str) -> None:
+    text = (
+        f'{begin}<head><title/><script src="a.js"/></head><body><p>one <a id="b"/>two</p>'
+        '<iframe src="c"/><textarea/><p translate="no"/>three<object title="four"/><pre/>\n'
+        "five\nsix</body></html>"
+    )
+    assert unchanged(page(text)) == text.encode("utf-8")
+    expected = text
+    for word in ("one", "two", "three", "four", "five", "six"):
+        expected = expected.replace(word, word.upper())
+    assert in_capitals(page(text)).split() == expected.split()
+
+
 def test_attributes_within_a_tag_that_moves() -> None:
     text = '<p>see <a title="tip one" href=x>here</a> now</p>'
     done = translated(page(text), Backwards(4000)).data.decode("utf-8")
@@ -130,6 +146,8 @@ def test_encodings() -> None:
     assert unchanged(HtmlDocument(data, "x")) == data
     done = translated(HtmlDocument(data, "x"), Saying("Ж ß")).data
     assert done == '<meta charset="iso-8859-1"><p>&#1046; ß</p>'.encode("latin-1")
+    data = f"<?xml version='1.0' encoding='iso-8859-1'?>{text[29:]}".encode("latin-1")
+    assert unchanged(HtmlDocument(data, "x")) == data
     with pytest.raises(UserError, match="not valid utf-8") as caught:
         HtmlDocument(b"<p>\n\xff</p>", "x.html")
     assert caught.value.where == "x.html:2"
