@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from nmt.model_folder import ModelFolder
 from nmt.recipe import Recipe, SystemSettings
 
 _INDIFFERENT: Final = {
     "training": {"log_every", "tensorboard", "micro_batch_tokens", "sharding"},
 }
 """Settings of a system that may change at any time: the result is the same."""
+
+
+_SHORTLIST: Final = "shortlist.safetensors"
+_WEIGHTS: Final = "model.safetensors"
+
+
+def hashes_of_teacher(model: ModelFolder) -> dict[str, str]:
+    """What a pupil depends on of its teacher: all but how that searches.
+
+    A teacher that gets a shortlist is the same one to those who have learned from it.
+    """
+    return _without_shortlists(model.content_hashes)
+
+
+def hash_of_weights(model: ModelFolder) -> str | None:
+    """Of a model that a training starts from; None if it has no weights to start from."""
+    return model.content_hashes.get(_WEIGHTS)
+
+
+def _without_shortlists(hashes: Mapping[str, str]) -> dict[str, str]:
+    return {name: one for name, one in hashes.items() if PurePosixPath(name).name != _SHORTLIST}
 
 
 def settings_of(system: SystemSettings) -> dict[str, Any]:
@@ -37,8 +60,12 @@ def with_new_settings(inputs: Mapping[str, Any], recipe: Recipe, name: str) -> d
         if "tokenizer" in inputs:
             tokenizer = type(recipe.tokenizer).model_validate(inputs["tokenizer"])
             updated["tokenizer"] = tokenizer.model_dump(mode="json")
+        if "teacher" in inputs:
+            updated["teacher"] = {
+                name: _without_shortlists(hashes) for name, hashes in inputs["teacher"].items()
+            }
         if "tokenizers" in inputs:
             updated["tokenizers"] = inputs["tokenizers"][:12]  # the whole hash was kept once
-    except (KeyError, TypeError, ValidationError):
+    except (AttributeError, KeyError, TypeError, ValidationError):
         return dict(inputs)
     return updated

@@ -17,7 +17,12 @@ from nmt.errors import UserError
 from nmt.evaluation.metrics import score_with
 from nmt.evaluation.report import score_lines
 from nmt.files import explain_os_error, hash_value, replacing_file
-from nmt.identity import settings_of, with_new_settings
+from nmt.identity import (
+    hash_of_weights,
+    hashes_of_teacher,
+    settings_of,
+    with_new_settings,
+)
 from nmt.lines import read_lines
 from nmt.lock import only_one
 from nmt.model_folder import ModelFolder, open_model_folder
@@ -170,6 +175,7 @@ def _inputs(
         }
     neural = isinstance(system, NeuralSettings)
     teacher = system.teacher if isinstance(system, NeuralSettings) else None
+    initial = system.initial_model if isinstance(system, TransformerSettings) else None
     return {
         "corpus": {
             "train": corpus.train.content_hash[:12],
@@ -177,7 +183,8 @@ def _inputs(
             "valid": corpus.valid.content_hash[:12],
         },
         **({"tokenizer": recipe.tokenizer.model_dump(mode="json")} if neural else {}),
-        **({"teacher": {teacher: models[teacher].content_hashes}} if teacher else {}),
+        **({"teacher": {teacher: hashes_of_teacher(models[teacher])}} if teacher else {}),
+        **({"initial_model": hash_of_weights(open_model_folder(initial))} if initial else {}),
         "systems": {name: settings_of(system)},
     }
 

@@ -228,6 +228,32 @@ def test_another_search_needs_no_training(trained: Path, train: Train) -> None:
     assert output == [found.text for found in load(trained, device="cpu").translate(sources)]
 
 
+def test_a_trained_model_gets_a_shortlist_and_its_pupil_stays(trained: Path, train: Train) -> None:
+    """No update is made, of neither: what was taught was taught."""
+    weights = (trained / "model.safetensors").read_bytes()
+    train(PUPIL, names=["second"])
+    pupil = files_of(trained.with_name("second"))
+    said = train(
+        PUPIL, "systems.small.search.shortlist=true", "systems.small.search.beam=1",
+        names=["second"],
+    )  # fmt: skip
+    assert "shortlist: " in said
+    assert "update 13" not in said
+    assert "shortlist.safetensors" in open_model_folder(trained).files
+    assert (trained / "model.safetensors").read_bytes() == weights
+    assert "second is trained already" in said
+    assert files_of(trained.with_name("second")) == pupil
+
+
+def test_a_pupil_does_not_go_on_with_another_text(trained: Path, train: Train) -> None:
+    """Its teacher, asked again, may say something else."""
+    with pytest.raises(Stopped):
+        train(PUPIL, names=["second"], stop=StopSoon(3))
+    with pytest.raises(UserError, match=r"taught_text: .* before, now"):
+        train(PUPIL, "systems.small.search.max_length_extra=1", names=["second"])
+    assert "going on after update 3" in train(PUPIL, names=["second"])
+
+
 def test_scores_are_made_anew_for_other_tests_and_settings_only(
     trained: Path, train: Train, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +364,9 @@ def test_metrics_stay_as_json_lines(trained: Path) -> None:
 SECOND = (
     "systems.second={kind: transformer, preset: tiny, width: 16, heads: 2, encoder_layers: 1, "
     "decoder_layers: 1, training: {seed: 2, max_updates: 2, warmup_updates: 1, batch_tokens: 128}}"
+)
+PUPIL = SECOND.replace("preset: tiny", "preset: tiny, teacher: small").replace(
+    "max_updates: 2", "max_updates: 4"
 )
 BOTH = "systems.both={kind: ensemble, members: [second, small], search: {beam: 2}}"
 

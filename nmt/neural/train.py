@@ -204,6 +204,8 @@ def _refuse_changes(
     folder: Path,
 ) -> None:
     """Raise UserError for a checkpoint whose continuation would not be what the recipe says."""
+    # Checkpoints of the first pupils do not hold it.
+    before = {"taught_text": now["taught_text"], **before} if "taught_text" in now else before
     settings = system.training
     may_change = ["search", *(f"training.{limit}" for limit in _LIMITS)]
     if settings.schedule == "cosine":

@@ -30,11 +30,6 @@ class InitialModel:
     """Its own, but with the dropout that the recipe sets."""
     tokenizers: TokenizerPair
 
-    @property
-    def content_hash(self) -> str:
-        """Of the weights; a checkpoint of a training that began elsewhere is not continued."""
-        return self.folder.files[WEIGHTS].sha256
-
     def fill(self, model: TranslationModel) -> None:
         """Copy the weights. Raises UserError if they are damaged."""
         load_weights(model, self.folder.file(WEIGHTS))

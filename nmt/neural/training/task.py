@@ -169,7 +169,7 @@ def prepare_training(task: Task, ranks: Ranks) -> Prepared:
         inputs={
             **task.inputs,
             "tokenizers": tokenizers.content_hash[:12],
-            **({} if initial is None else {"initial_model": initial.content_hash[:12]}),
+            **({"taught_text": task.pairs.content_hash[:12]} if system.teacher else {}),
         },
         show_pairs=data.show,
         ranks=ranks,

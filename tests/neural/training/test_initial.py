@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
 from nmt.errors import UserError
+from nmt.model_folder import open_model_folder, write_model_folder
 from nmt.neural.importing.import_model import import_model
 from nmt.recipe import read_recipe
 from nmt.run import Run, train_systems
@@ -68,6 +71,37 @@ def test_without_an_update_it_is_the_model(trained_once: tuple[Path, str], tmp_p
         for folder in (initial, tmp_path / "runs" / "small" / "small")
     ]
     assert translations[0] == translations[1]
+
+
+def test_another_model_in_the_same_place_is_noticed(
+    trained_once: tuple[Path, str], tmp_path: Path
+) -> None:
+    """What began with the one is neither taken for what begins with the other nor continued."""
+    write_corpus(tmp_path)
+    initial = tmp_path / "initial"
+    shutil.copytree(trained_once[0] / "runs" / "small" / "small", initial)
+    settings = [f"systems.small.initial_model={initial}", "systems.small.training.max_updates=1"]
+    run(tmp_path, *settings)
+    assert "small is trained already" in run(tmp_path, *settings)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(initial / "tokenizer", folder / "tokenizer")
+        weights = load_file(initial / "model.safetensors")
+        name = next(iter(weights))
+        save_file({**weights, name: weights[name] + 1}, folder / "model.safetensors")
+
+    before = open_model_folder(initial)
+    write_model_folder(
+        initial,
+        kind=before.kind,
+        source_language=before.source_language,
+        target_language=before.target_language,
+        settings=before.settings,
+        training=before.training,
+        fill=fill,
+    )
+    with pytest.raises(UserError, match=r"initial_model: \w{12} before, now \w{12}"):
+        run(tmp_path, *settings)
 
 
 def test_a_model_of_other_languages(trained_once: tuple[Path, str], tmp_path: Path) -> None:
