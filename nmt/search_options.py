@@ -85,7 +85,12 @@ class SearchOptions:
             ("length_penalty", penalty, penalty is None or 0 <= penalty < math.inf, "at least 0"),
         )
         wanted = self.nbest if self.minimum_risk is None else self.minimum_risk.candidates
-        if beam is not None and self.sampling is None and wanted > beam:
+        if beam is not None and self.sampling is not None:
+            raise UserError(
+                "a beam is what a search keeps, and samples are not searched",
+                mend="ask for one of them only",
+            )
+        if beam is not None and wanted > beam:
             raise UserError(
                 f"a beam of {beam} cannot give the {wanted} best",
                 mend=f"ask for {beam} at most, or for a beam of at least {wanted}",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import typer
 
 from nmt.cli.streams import open_output, read_input
+from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.cli.throughput import Display
@@ -37,6 +38,17 @@ def translate_tagged_lines(
         stream.flush()
         for one in untranslated:
             typer.echo(f"{name}:{one.line}: left as it is: {one.reason}", err=True)
+
+
+def check_place_of_its_own(alignments: Path | None, **others: Path | None) -> None:
+    """Raise UserError if alignments would be written over what another option names."""
+    for name, path in others.items():
+        if alignments is not None and path is not None and alignments.resolve() == path.resolve():
+            raise UserError(
+                f"--alignments and --{name} are the same file",
+                where=str(alignments),
+                mend="give another name to --alignments",
+            )
 
 
 @contextlib.contextmanager

@@ -100,8 +100,9 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    path = path.resolve()
     regular = not path.exists() or path.is_file()
+    if regular:
+        path = path.resolve()  # what a link names is replaced, but /dev/stdout may name no place
     if path.is_dir():
         raise UserError("this is a folder, not a file", where=str(path))
     partial = path.with_name(f"{path.name}.partial") if regular else path

@@ -23,7 +23,12 @@ from nmt.cli.format_options import (
     check_with_tags,
     check_without,
 )
-from nmt.cli.option_work import alignment_writer, open_glossary, translate_tagged_lines
+from nmt.cli.option_work import (
+    alignment_writer,
+    check_place_of_its_own,
+    open_glossary,
+    translate_tagged_lines,
+)
 from nmt.cli.quality_options import (
     AlignmentsOption,
     ConfidenceOption,
@@ -190,6 +195,7 @@ def translate(
     if backend == "auto" and (prefix_column or prefix_key or rerank):
         backend = "native"  # others cannot begin as they are told, nor say what was said
     check_input(source)
+    check_place_of_its_own(alignments, input=source, output=target)
     with open_output(target) as stream:
         name = str(source or STANDARD_INPUT)
         # Its mistakes are told before the model is loaded, too.

@@ -208,6 +208,7 @@ class TestOptions:
             (["--top-k", "3"], "--top-k without --sample"),
             (["--sample", "--temperature", "0"], "temperature must be above 0"),
             (["--beam", "2", "--nbest", "3"], "a beam of 2"),
+            (["--sample", "--beam", "3"], "samples are not searched"),
             (["--beam", "0"], "--beam"),
             (["--column", "2"], "--column does not go with --format text"),
             (["--format", "tsv", "--key", "x"], "--key does not go with --format tsv"),
@@ -250,6 +251,23 @@ class TestFiles:
     def test_a_run_that_fails_at_once_leaves_nothing(self, run: Run, tmp_path: Path) -> None:
         assert run("--output", tmp_path / "out", stdin=b"\xff\n").code == 2
         assert list(tmp_path.iterdir()) == []
+
+    def test_standard_output_by_its_name(self) -> None:
+        for target in ("/dev/stdout", "/dev/fd/1"):
+            done = subprocess.run(
+                [sys.executable, "-c", COMMAND, "--output", target], input=b"one\n",
+                capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
+            assert (done.returncode, done.stdout) == (0, b"ONE\n"), done.stderr
+
+    @pytest.mark.parametrize("other", ["--input", "--output"])
+    def test_alignments_go_over_no_other_file(self, run: Run, tmp_path: Path, other: str) -> None:
+        (tmp_path / "file").write_text("one\n")
+        (tmp_path / "link").symlink_to(tmp_path / "file")
+        result = run(other, tmp_path / "file", "--alignments", tmp_path / "link")
+        assert (result.code, result.out) == (2, "")
+        assert f"--alignments and {other} are the same file" in result.err
+        assert (tmp_path / "file").read_text() == "one\n"
 
     def test_a_full_disk_is_a_sentence(self, run: Run) -> None:
         result = run("--output", "/dev/full", stdin="one\n")
