@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -110,7 +110,8 @@ def _shape(annotation: Any, metadata: Sequence[Any] = ()) -> Shape:
 def _plain_shape(annotation: Any, metadata: Sequence[Any], nullable: bool) -> Shape:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _shape(annotation, metadata)
+        inner = _shape(annotation, metadata)
+        return replace(inner, nullable=nullable or inner.nullable)
     min_length = max((getattr(m, "min_length", None) or 0 for m in metadata), default=0)
     if origin in (list, tuple):
         return Items(_shape(arguments[0]), min_length, nullable)

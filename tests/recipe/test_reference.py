@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
@@ -141,6 +141,8 @@ class _Tree(Settings):
     """Counts."""
     mode: Literal["fast", "slow"] | None = None
     """Mode."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Limit."""
 
 
 def test_kinds_have_their_own_groups() -> None:
@@ -158,6 +160,7 @@ def test_kinds_have_their_own_groups() -> None:
         ("systems", "a mapping of at least one name, each to a group of settings"),
         ("counts", "a list of at least one item, each a whole number"),
         ("mode", "one of fast, slow, or null"),
+        ("limit", "a whole number, at least 1, or null"),
     ],
 )
 def test_shapes_in_words(name: str, words: str) -> None:
