@@ -61,11 +61,17 @@ def export(
     """
     if reference is not None and check is None:
         raise UserError("--reference has no effect without --check FILE")
+    if no_check and check is not None:
+        raise UserError(
+            "--check and --no-check contradict each other", mend="leave one of them out"
+        )
 
     from nmt.lines import read_lines
     from nmt.neural.export.export import export_model
 
     lines = read_lines(check) if check is not None else None
+    if lines is not None and not any(map(str.strip, lines)):
+        raise UserError("there is nothing to translate in it", where=str(check))
     references = read_lines(reference) if reference is not None else None
     if lines is not None and references is not None and len(lines) != len(references):
         raise UserError(

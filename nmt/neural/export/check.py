@@ -61,7 +61,7 @@ def check_export(model: Path, exported: Path, lines: Sequence[str]) -> Agreement
         for row in native.tokenizers.source.encode(lines)
         if 0 < len(row) <= native.max_segment_pieces
     ]
-    greedy = SearchOptions(beam=1)
+    greedy = SearchOptions(beam=1, shortlist=False)  # which other programs do not have
     ours, theirs = [], []
     for first in range(0, len(sources), _AT_ONCE):
         part = sources[first : first + _AT_ONCE]

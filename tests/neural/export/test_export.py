@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.numpy
 
@@ -14,8 +16,10 @@ from nmt.cli.export import main
 from nmt.errors import UserError
 from nmt.model_folder import open_model_folder
 from nmt.neural.backends.choice import choose_backend
+from nmt.neural.export import check
 from nmt.neural.export.check import check_export
 from nmt.neural.export.export import Format, export_model
+from nmt.neural.search.shortlist import Shortlist
 from nmt.search_options import Sampling, SearchOptions
 from tests.small_corpus import WORDS
 
@@ -69,6 +73,30 @@ def test_smaller_types(model: Path, tmp_path: Path) -> None:
     tensors = safetensors.numpy.load_file(tmp_path / "exported" / "model.safetensors")
     assert {str(tensor.dtype) for tensor in tensors.values()} == {"float16"}
     assert check_export(model, tmp_path / "exported", LINES).same > 0.9
+
+
+def test_a_shortlist_is_no_difference_of_models(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(path: Path, **options: Any) -> Any:
+        translator: Any = nmt.load(path, **options)
+        if path == model:  # translates among three pieces, unless it is told not to
+            source, target = (
+                one.vocabulary_size
+                for one in (translator.tokenizers.source, translator.tokenizers.target)
+            )
+            translator.shortlist = Shortlist(
+                np.arange(4, 7, dtype=np.int32), np.zeros(source + 1, dtype=np.int64),
+                np.zeros(0, dtype=np.int32), target,
+            )  # fmt: skip
+            translator.settings = translator.settings.model_copy(update={"shortlist": True})
+        return translator
+
+    monkeypatch.setattr(check, "load", load)
+    export_model(model, "safetensors", tmp_path / "exported")
+    found = check.check_export(model, tmp_path / "exported", LINES)
+    assert found.same == 1
+    assert found.same_beam < 1  # each one's own search, so there the shortlist counts
 
 
 def test_what_goes_with_what(model: Path, tmp_path: Path) -> None:
@@ -155,3 +183,10 @@ def test_the_command(
     assert "of the float32 model" in capsys.readouterr().out
     assert run(*int8, "--reference", lines) == 2
     assert "no effect without --check" in capsys.readouterr().err
+    before = sorted((tmp_path / "exported").iterdir())
+    (tmp_path / "blank").write_text("\n \n")
+    assert run(*int8, "--check", str(tmp_path / "blank")) == 2
+    assert "there is nothing to translate in it" in capsys.readouterr().err
+    assert run(*int8, "--check", lines, "--no-check") == 2
+    assert "--check and --no-check contradict each other" in capsys.readouterr().err
+    assert sorted((tmp_path / "exported").iterdir()) == before
