@@ -83,7 +83,7 @@ class PhraseBasedTranslator(Translator):
     ) -> list[list[Hypothesis]]:
         """Translate a batch of segments; ``beam`` is the size of the stacks.
 
-        Raises UserError for what this search does not do: sampling, and length normalisation.
+        Raises UserError for what it does not do: sampling, length normalisation, shortlists.
         """
         words, found = self.derive(segments, options)
         return [
@@ -104,6 +104,11 @@ class PhraseBasedTranslator(Translator):
             raise UserError(
                 "a phrase-based system has no length penalty: its word penalty is tuned",
                 mend="leave out --length-penalty",
+            )
+        if options.shortlist:
+            raise UserError(
+                "a statistical system has no shortlist of pieces",
+                mend="leave out --shortlist",
             )
         decoder = self.decoder
         if options.beam is not None:

@@ -170,7 +170,11 @@ def test_more_hypotheses_are_worse_ones(translator: Translator) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"sampling": Sampling()}, "does not sample"), ({"length_penalty": 1.0}, "length penalty")],
+    [
+        ({"sampling": Sampling()}, "does not sample"),
+        ({"length_penalty": 1.0}, "length penalty"),
+        ({"shortlist": True}, "no shortlist"),
+    ],
 )
 def test_what_it_cannot_do_is_refused(
     translator: Translator, options: dict[str, object], words: str
