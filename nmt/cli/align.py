@@ -111,11 +111,15 @@ def align(
         ),
     ] = None,
     gold_from: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, max=1, help="What the gold file counts as first word.", rich_help_panel=_GOLD
+            min=0,
+            max=1,
+            help="What the gold file counts as first word.",
+            show_default="0",
+            rich_help_panel=_GOLD,
         ),
-    ] = 0,
+    ] = None,
 ) -> None:
     """Link the words of sentence pairs with their translations."""
     # Checked before anything is read or, slower, imported.
@@ -132,6 +136,15 @@ def align(
             f"{', '.join(given)} is for training, and --with-model trains nothing",
             mend="leave one of the two out",
         )
+    eflomal = model is None or model == "eflomal"
+    if iterations is not None and eflomal:
+        raise UserError("--iterations is of EM, and eflomal draws", mend="name another --model")
+    if seed is not None and not eflomal:
+        raise UserError(
+            f"--seed is of eflomal's draws, and {model} does not draw", mend="leave it out"
+        )
+    if gold_from is not None and gold is None:
+        raise UserError("--gold-from has no effect without --gold", mend="add --gold FILE")
 
     from nmt.machine import available_cores
     from nmt.statistical.alignment.reading import read_pairs
@@ -142,7 +155,7 @@ def align(
         check_model_place(save_model)
     aligner = WordAligner.load(with_model) if with_model is not None else None
     pairs = read_pairs(source, target)
-    golds = _read_gold(gold, gold_from, *pairs) if gold is not None else None
+    golds = _read_gold(gold, gold_from or 0, *pairs) if gold is not None else None
     chosen = {
         "model": model,
         "iterations": iterations,
@@ -187,6 +200,8 @@ def _read_gold(
     from nmt.statistical.alignment.pharaoh import check_gold, read_gold
 
     golds = read_gold(read_lines(path), str(path), first_position=first_position)
+    if not golds:
+        raise UserError("there are no links in it", where=str(path))
     check_gold(golds, source, target, str(path), first_position=first_position)
     return golds
 

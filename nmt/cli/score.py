@@ -56,20 +56,24 @@ def score(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     tokenize: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
             help="sacreBLEU's tokenizer for BLEU: 13a, intl, char, zh, ja-mecab, ko-mecab, "
             "flores200, none, ...",
+            show_default="13a",
         ),
-    ] = "13a",
+    ] = None,
     lowercase: Annotated[
         bool, typer.Option("--lowercase", help="Ignore case (TER always does).")
     ] = False,
     test: Annotated[
-        TestName,
-        typer.Option(help="Paired significance test; randomization is the stricter one."),
-    ] = "bootstrap",
+        TestName | None,
+        typer.Option(
+            help="Paired significance test; randomization is the stricter one.",
+            show_default="bootstrap",
+        ),
+    ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -86,6 +90,10 @@ def score(
     """Score translations with sacreBLEU: signatures, confidence intervals, significance."""
     # Checked before anything is read or, slower, imported.
     metrics = [check_metric(name) for word in metric or ["bleu,chrf"] for name in word.split(",")]
+    if tokenize is not None and "bleu" not in metrics:
+        raise UserError("--tokenize is for BLEU, which is not asked for", mend="add --metric bleu")
+    if test is not None and len(hypotheses) < 2:
+        raise UserError("--test compares systems, and there is only one", mend="name another one")
 
     from nmt.evaluation.inputs import find_accidents, read_inputs
     from nmt.evaluation.significance import compare
@@ -96,11 +104,11 @@ def score(
         inputs.systems,
         list(inputs.references.values()),
         metrics,
-        test=test,
+        test=test or "bootstrap",
         samples=samples,
         seed=seed,
         confidence=confidence,
-        tokenizer=tokenize,
+        tokenizer=tokenize or "13a",
         lowercase=lowercase,
     )
     warnings = find_accidents(inputs)

@@ -124,6 +124,10 @@ def test_no_lines(nmt_align: Command) -> None:
         ("source target --gold badgold", "badgold:1: '1:1' is not a link"),
         ("source target --gold source", "source:1: 'the' is not a link"),
         ("source target --gold off", "off:1: there is no 2-2 in sentences of 2 and 2 words"),
+        ("source target --gold empty", "empty: there are no links in it"),
+        ("source target --gold-from 1", "--gold-from has no effect without --gold"),
+        ("source target --iterations 3", "--iterations is of EM"),
+        ("source target --model hmm --seed 3", "hmm does not draw"),
         ("source target --quiet -o full", "full: cannot write"),
     ],
 )
@@ -134,6 +138,7 @@ def test_mistakes(nmt_align: Command, command: str, message: str) -> None:
     Path("full").mkdir()
     write("full/precious", ["text"])
     write("badgold", ["1:1"])
+    write("empty", [])
     write("off", ["1-1 2-2"])
     before = sorted(Path().rglob("*"))
     code, output, messages = nmt_align(command)

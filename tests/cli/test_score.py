@@ -126,6 +126,8 @@ def test_standard_input_is_a_hypothesis(nmt_score: Command) -> None:
         ("--reference ref --metric bleu comet first", ["comet: no such file"]),
         ("--reference ref --tokenize 13 first", ["no tokenizer '13'", "did you mean 13a?"]),
         ("--reference ref --test t first", ["'bootstrap'", "'randomization'"]),
+        ("--reference ref --test randomization first", ["--test compares systems"]),
+        ("--reference ref --metric ter --tokenize zh first", ["--tokenize is for BLEU"]),
         ("--reference ref --samples 0 first", ["--samples"]),
         ("--reference ref --confidence 95 first", ["--confidence"]),
         ("--reference ref first first", ["first: given twice"]),
