@@ -87,7 +87,7 @@ def train_neural(
             if data.num_left_out:
                 reporter.say(
                     f"{data.num_left_out:,} training pairs are longer than "
-                    f"{system.max_positions} pieces and are left out"
+                    f"{data.max_positions} pieces and are left out"
                 )
             model = prepared.translator.model
             size = sum(parameter.numel() for parameter in model.parameters())

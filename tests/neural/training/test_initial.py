@@ -73,6 +73,17 @@ def test_without_an_update_it_is_the_model(trained_once: tuple[Path, str], tmp_p
     assert translations[0] == translations[1]
 
 
+def test_pairs_that_are_too_long_for_the_model_are_told_so(tmp_path: Path) -> None:
+    """The limit is that of the model, not the recipe's, which has no part in it."""
+    write_corpus(tmp_path)
+    shorter = ["systems.small.max_positions=16", "systems.small.training.max_updates=1"]
+    said = run(tmp_path, *shorter)
+    assert "longer than 16 pieces and are left out" in said
+    (tmp_path / "runs" / "small").rename(tmp_path / "first")
+    initial = f"systems.small.initial_model={tmp_path / 'first' / 'small'}"
+    assert "longer than 16 pieces and are left out" in run(tmp_path, initial, shorter[1])
+
+
 def test_another_model_in_the_same_place_is_noticed(
     trained_once: tuple[Path, str], tmp_path: Path
 ) -> None:
