@@ -46,7 +46,7 @@ def beam_search(
         settings: beam, penalties and limits.
         nbest: hypotheses wanted; the beam is at least as wide.
         shortlist: says which pieces a translation may be made of; None allows all. Probabilities
-            are then those among the pieces allowed.
+            stay those among all pieces, as far as a sample tells (see `nmt.neural.search.listed`).
 
     Raises:
         UserError: the model predicts numbers that are none.

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.neural.kernels.list_logits import of_lists
 from nmt.neural.model.transformer import DecoderLayer, Transformer
 from nmt.neural.search.cuda_graphs import Capture, CudaCapture
 from nmt.neural.search.families import Families, Layout
+from nmt.neural.search.listed import listed_of_all
 from nmt.neural.search.rows import packed_sources, source_bounds
 from nmt.neural.search.shortlist import CandidateLists
 from nmt.neural.search.static_steps import StaticStep, StepResults, Wanted
@@ -182,7 +182,7 @@ class GraphSteps:
                 for x in (bounds[sentence_R], bounds[sentence_R + 1], self._lists.pieces)
             )
             longest = int((bounds[sentence_R + 1] - bounds[sentence_R]).max())
-            logits = of_lists(logits, pieces, begin_R, end_R, longest)
+            logits = listed_of_all(logits, pieces, begin_R, end_R, longest)
         if results.weights_RS is None:
             return logits, None
         return logits, results.weights_RS.index_select(0, row_R)[:, : self._longest(sentence_R)]

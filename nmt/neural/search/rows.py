@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.neural.kernels.few_rows_linear import FEW_ROWS
-from nmt.neural.kernels.list_logits import list_logits
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.packed import Packed, pack_source
+from nmt.neural.search.listed import Listed
 from nmt.neural.search.shortlist import CandidateLists
 
 _MULTIPLE = 32
@@ -86,21 +86,15 @@ class Predictor:
 
     def __init__(self, model: TranslationModel, lists: CandidateLists | None) -> None:
         """Take the output weights of a model."""
-        self._weight_VD = weight_VD = model.output
+        self._weight_VD = model.output
         self._map = model.output_map
-        self._bounds = None if lists is None else lists.bounds
-        device = weight_VD.device
-        self._pieces = None if lists is None else torch.from_numpy(lists.pieces).to(device)
+        self._listed = None if lists is None else Listed(model.output, lists)
 
     def logits(self, hidden_RD: Tensor, sentence_R: np.ndarray) -> Tensor:
-        """Logits of rows that translate these sentences, [R, V] or [R, C]."""
-        if self._pieces is None or self._bounds is None:
-            if self._map is not None:
-                logits_RV: Tensor = self._map(hidden_RD)
-                return logits_RV
-            return F.linear(hidden_RD, self._weight_VD)
-        begin_R, end_R = (
-            torch.from_numpy(x[sentence_R]).to(hidden_RD.device)
-            for x in (self._bounds[:-1], self._bounds[1:])
-        )
-        return list_logits(hidden_RD, self._weight_VD, self._pieces, begin_R, end_R)
+        """Logits of rows that translate these sentences, [R, V] or [R, C]; see ``Steps``."""
+        if self._listed is not None:
+            return self._listed.logits(hidden_RD, sentence_R)
+        if self._map is not None:
+            logits_RV: Tensor = self._map(hidden_RD)
+            return logits_RV
+        return F.linear(hidden_RD, self._weight_VD)

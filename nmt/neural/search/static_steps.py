@@ -201,15 +201,15 @@ class StaticStep:
     def _predict(self, hidden_RD: Tensor) -> None:
         """Logits of all pieces, or log-probabilities of the likeliest that are text or the end."""
         logits_RV = wide_product(hidden_RD, self._model.output)
-        allowed = self.state.allowed
-        if allowed is not None:
-            # The first rows are slots, so that lanes share what is allowed.
-            of_slots = logits_RV.view(*self.traffic.piece_NW.shape, -1)
-            of_slots.masked_fill_(~allowed[:, None], -math.inf)
         if self.results.logits_RV is not None:
             self.results.logits_RV.copy_(logits_RV)
             return
         log_p_RV = torch.log_softmax(logits_RV, dim=-1)
+        allowed = self.state.allowed
+        if allowed is not None:
+            # The first rows are slots, so that lanes share what is allowed.
+            of_slots = log_p_RV.view(*self.traffic.piece_NW.shape, -1)
+            of_slots.masked_fill_(~allowed[:, None], -math.inf)
         for control in (PAD_ID, BOS_ID, UNK_ID):
             log_p_RV[:, control].fill_(-math.inf)
         log_p_RC, piece_RC = striped_top_pieces(log_p_RV, self.wanted.candidates)

@@ -43,8 +43,9 @@ class Steps(Protocol):
 
         Returns:
             Logits of the next piece, [R, V], or, with candidate lists, of those on the list of
-            the row's sentence, in its order and then -inf, [R, C]; and, if asked for, the mean
-            attention weights [R, longest source of these rows].
+            the row's sentence, in its order and then -inf, [R, C], where the unknown piece
+            stands for all that are not on the list, too; and, if asked for, the mean attention
+            weights [R, longest source of these rows].
         """
         ...
 

@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
+from nmt.neural.explanation.forced import forced_decoding
 from nmt.neural.kernels.int8_linear import int8_pays
 from nmt.neural.model.ensemble import Ensemble, SearchedModel
 from nmt.neural.model.rounding import use_int8
 from nmt.neural.search.beam import beam_search
+from nmt.neural.search.listed import Listed, listed_of_all
 from nmt.neural.search.shortlist import Shortlist
 from nmt.recipe.neural import SearchSettings
-from nmt.tokenization.protocol import NUM_CONTROL_IDS
+from nmt.tokenization.protocol import NUM_CONTROL_IDS, UNK_ID
 from tests.neural.models import make_model, make_recurrent, random_rows
 
 SOURCE, TARGET = 19, 400
@@ -51,6 +53,14 @@ def round_or_skip(model: Any) -> None:
     if not int8_pays():
         pytest.skip("this processor multiplies integers no quicker")
     use_int8(model)
+
+
+def model_of(kind: str) -> SearchedModel:
+    if kind == "recurrent":
+        return make_recurrent(tied_embeddings="none", target_vocabulary_size=TARGET, sharpness=3.0)
+    if kind == "ensemble":
+        return Ensemble([wide_model(), wide_model(seed=2)])
+    return wide_model(decoder=kind)
 
 
 def wide_model(**changes: Any) -> Any:
@@ -108,13 +118,7 @@ def test_what_is_damaged_is_refused(damage: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["attention", "ssru", "recurrent", "ensemble"])
 @pytest.mark.parametrize("beam", [1, 4])
 def test_a_list_of_everything_changes_nothing(kind: str, beam: int) -> None:
-    model: SearchedModel
-    if kind == "recurrent":
-        model = make_recurrent(tied_embeddings="none", target_vocabulary_size=TARGET, sharpness=3.0)
-    elif kind == "ensemble":
-        model = Ensemble([wide_model(), wide_model(seed=2)])
-    else:
-        model = wide_model(decoder=kind)
+    model = model_of(kind)
     sources = random_rows([5, 1, 9, 3])
     chosen = SearchSettings(beam=beam, no_repeat_ngram=2)
     free = beam_search(model, sources, chosen, nbest=beam)
@@ -124,6 +128,46 @@ def test_a_list_of_everything_changes_nothing(kind: str, beam: int) -> None:
         np.testing.assert_allclose(
             [found.score for found in one], [found.score for found in other], atol=1e-4
         )
+
+
+@pytest.mark.parametrize("kind", ["attention", "ssru", "recurrent", "ensemble"])
+def test_probabilities_are_those_among_all_pieces(kind: str) -> None:
+    """Those of a list alone are too high, most of all where the model is at a loss."""
+    model = model_of(kind)
+    sources = random_rows([5, 1, 9, 3])
+    shortlist = make_shortlist(frequent=40, most=60)
+    found = beam_search(model, sources, SearchSettings(beam=4), nbest=4, shortlist=shortlist)
+    for source, hypotheses in zip(sources, found, strict=True):
+        said = [list(one.pieces) for one in hypotheses]
+        forced = forced_decoding(model, [source] * len(said), said)
+        np.testing.assert_allclose(
+            [one.log_probability for one in hypotheses],
+            [one.log_probability_T.sum() for one in forced],
+            atol=1e-4,
+        )
+
+
+def test_of_many_pieces_a_sample_tells_what_the_others_have() -> None:
+    generator = torch.Generator().manual_seed(5)
+    weight_VD = torch.randn(4000, 16, generator=generator)
+    hidden_RD = 0.4 * torch.randn(12, 16, generator=generator)
+    sources = random_rows([5, 1, 9, 3])
+    shortlist = make_shortlist(frequent=100, most=60, target=len(weight_VD))
+    lists = shortlist.candidates(sources)
+    sentence_R = np.arange(12) % len(sources)
+    estimated_RC = Listed(weight_VD, lists).logits(hidden_RD, sentence_R)
+    bounds = [torch.from_numpy(x[sentence_R]) for x in (lists.bounds[:-1], lists.bounds[1:])]
+    longest = int(np.diff(lists.bounds).max())
+    exact_RC = listed_of_all(
+        hidden_RD @ weight_VD.T, torch.from_numpy(lists.pieces), *bounds, longest
+    )
+    others = UNK_ID
+    rest = [column for column in range(longest) if column != others]
+    torch.testing.assert_close(estimated_RC[:, rest], exact_RC[:, rest], atol=1e-4, rtol=1e-4)
+    # The logits of a row are spread by 1 to 2.5; the mean of 256 exponentials by some 20 %.
+    error_R = estimated_RC[:, others] - exact_RC[:, others]
+    assert error_R.abs().max() < 0.7
+    assert error_R.mean().abs() < 0.15
 
 
 @pytest.mark.parametrize("beam", [1, 5])
