@@ -156,11 +156,12 @@ def test_of_many_pieces_a_sample_tells_what_the_others_have() -> None:
     lists = shortlist.candidates(sources)
     sentence_R = np.arange(12) % len(sources)
     estimated_RC = Listed(weight_VD, lists).logits(hidden_RD, sentence_R)
-    bounds = [torch.from_numpy(x[sentence_R]) for x in (lists.bounds[:-1], lists.bounds[1:])]
-    longest = int(np.diff(lists.bounds).max())
-    exact_RC = listed_of_all(
-        hidden_RD @ weight_VD.T, torch.from_numpy(lists.pieces), *bounds, longest
+    begin_R, end_R, pieces = (
+        torch.from_numpy(x)
+        for x in (lists.bounds[sentence_R], lists.bounds[sentence_R + 1], lists.pieces)
     )
+    longest = int(np.diff(lists.bounds).max())
+    exact_RC = listed_of_all(hidden_RD @ weight_VD.T, pieces, begin_R, end_R, longest)
     others = UNK_ID
     rest = [column for column in range(longest) if column != others]
     torch.testing.assert_close(estimated_RC[:, rest], exact_RC[:, rest], atol=1e-4, rtol=1e-4)
