@@ -87,7 +87,7 @@ def read_document(
         name: what to call it in messages.
         document_format: how to read it.
         source_language: code of the language that is translated, which a translation memory holds
-            among others.
+            among others, and XLIFF names.
         target_language: code of the language that it is translated to.
         final: do not mark translations as to be looked at by a person, in formats that can.
 
@@ -107,7 +107,13 @@ def read_document(
         case "xliff":
             from nmt.documents.xliff import XliffDocument
 
-            return XliffDocument(data, name, target_language=target_language, final=final)
+            return XliffDocument(
+                data,
+                name,
+                source_language=source_language,
+                target_language=target_language,
+                final=final,
+            )
         case "html":
             from nmt.documents.html_document import HtmlDocument
 

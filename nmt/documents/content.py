@@ -96,6 +96,11 @@ def apply_patches(text: str, patches: Sequence[Patch], begin: int = 0) -> str:
     return "".join(parts)
 
 
+def main_language(code: str) -> str:
+    """A language's code without script and region, in small letters: ``en`` of ``en-US``."""
+    return re.split("[-_]", code.lower(), maxsplit=1)[0]
+
+
 _LINE_FEED = re.compile("\n")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import regex
-
 from nmt.documents.content import (
     Content,
     Document,
@@ -15,6 +13,7 @@ from nmt.documents.content import (
     Role,
     Segment,
     apply_patches,
+    main_language,
 )
 from nmt.documents.xml_inline import content_of, write
 from nmt.documents.xml_scan import Element, Kind, Token, elements, read_xml, text_of
@@ -59,8 +58,12 @@ class TmxDocument(Document):
         for unit in root.children:
             variants = [(_language(variant), variant) for variant in unit.all("tuv")]
             languages |= {language for language, _ in variants}
-            sources = [v for lang, v in variants if _main(lang) == _main(source_language)]
-            targets = [v for lang, v in variants if _main(lang) == _main(target_language)]
+            sources = [
+                v for lang, v in variants if main_language(lang) == main_language(source_language)
+            ]
+            targets = [
+                v for lang, v in variants if main_language(lang) == main_language(target_language)
+            ]
             segment = sources[0].child("seg") if sources else None
             if segment is None or not _says_something(self._text, segment):
                 continue
@@ -75,7 +78,9 @@ class TmxDocument(Document):
                 else self._filling(target)
             )
         self.segments = segments
-        if not any(_main(language) == _main(source_language) for language in languages):
+        if not any(
+            main_language(language) == main_language(source_language) for language in languages
+        ):
             raise UserError(
                 f"a translation memory without {source_language!r}, which the model translates"
                 f" (its languages: {', '.join(sorted(languages)) or 'none'})",
@@ -123,10 +128,6 @@ class TmxDocument(Document):
 
 def _language(variant: Element) -> str:
     return variant.start.get("xml:lang") or variant.start.get("lang") or ""
-
-
-def _main(language: str) -> str:
-    return regex.split("[-_]", language.lower(), maxsplit=1)[0]
 
 
 def _white(text: str) -> str:

@@ -14,6 +14,7 @@ from nmt.documents.content import (
     Role,
     Segment,
     apply_patches,
+    main_language,
 )
 from nmt.documents.xml_inline import content_of, write
 from nmt.documents.xml_scan import ATTRIBUTE, Element, Kind, Token, elements, read_xml, text_of
@@ -29,21 +30,32 @@ _LEAVES = frozenset(
 )
 
 
+_LANGUAGES_12 = ("source-language", "target-language")
+
+
 class XliffDocument(Document):
     """A file of XLIFF 1.2, 2.0, 2.1 or 2.2.
 
     Units with ``translate="no"`` and those with a target that is not empty stay as they are. New
     targets of 1.2 are marked ``state="needs-review-translation"``; segments of 2.x get
     ``state="translated"``, which is what comes before ``reviewed``; with ``final`` both are
-    ``final``. The target language is added where the file does not name it.
+    ``final``. The target language is added where the file does not name it; languages are compared
+    without their regions (``en`` is ``en-US``).
     """
 
     def __init__(
-        self, data: bytes, name: str, *, target_language: str, final: bool = False
+        self,
+        data: bytes,
+        name: str,
+        *,
+        source_language: str,
+        target_language: str,
+        final: bool = False,
     ) -> None:
         """Read a file.
 
-        Raises UserError for XML that is not well formed, with the line, and for other versions.
+        Raises UserError for XML that is not well formed, with the line, for other versions, and for
+        a file of other languages.
         """
         self._name = name
         self._text, self._encoding = read_xml(data, name)
@@ -65,14 +77,25 @@ class XliffDocument(Document):
         self._state = "final" if final else "translated"
         if not self._second and not final:
             self._state = "needs-review-translation"
-        if self._second:
-            self._add_language(top, "trgLang", target_language)
-        else:
-            for file in top.all("file"):
-                self._add_language(file, "target-language", target_language)
+        attributes = ("srcLang", "trgLang") if self._second else _LANGUAGES_12
+        for element in [top] if self._second else top.all("file"):
+            self._check_language(element, attributes[0], source_language)
+            self._check_language(element, attributes[1], target_language)
+            self._add_language(element, attributes[1], target_language)
         for holder, preserve in _holders(top):
             self._read(holder, preserve)
         self.segments = self._segments
+
+    def _check_language(self, element: Element, attribute: str, language: str) -> None:
+        said = element.start.get(attribute) or ""
+        one, other = main_language(said), main_language(language)
+        # "eng" may be "en", and models from elsewhere may name a group of languages ("roa").
+        if one != other and len(one) == len(other):
+            raise UserError(
+                f"{attribute} is {said!r}, and the model's is {language!r}",
+                where=f"{self._name}:{self._numbers.at(element.start.begin)}",
+                mend=f"choose a model for the file's languages, or mend its {attribute}",
+            )
 
     def _add_language(self, element: Element, attribute: str, language: str) -> None:
         if element.start.get(attribute) is None:

@@ -61,8 +61,9 @@ NAMESPACES = {
 }
 
 
-def xliff(text: str, *, final: bool = False) -> XliffDocument:
-    return XliffDocument(text.encode("utf-8"), "x.xlf", target_language="de", final=final)
+def xliff(text: str | bytes, *, final: bool = False) -> XliffDocument:
+    data = text.encode("utf-8") if isinstance(text, str) else text
+    return XliffDocument(data, "x.xlf", source_language="en", target_language="de", final=final)
 
 
 def tmx(text: str) -> TmxDocument:
@@ -126,6 +127,23 @@ def test_other_xml_is_refused() -> None:
             xliff(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "attribute", "line"),
+    [
+        (XLIFF_12.replace('"en"', '"fr-FR"'), "source-language is 'fr-FR'", 4),
+        (XLIFF_12.replace("original", 'target-language="es" original'), "target-language", 4),
+        (XLIFF_20.replace('"en"', '"fr"'), "srcLang is 'fr'", 1),
+        (XLIFF_20.replace("srcLang", 'trgLang="es" srcLang'), "trgLang is 'es'", 1),
+    ],
+)
+def test_a_file_of_other_languages_is_refused(text: str, attribute: str, line: int) -> None:
+    with pytest.raises(UserError, match=attribute) as caught:
+        xliff(text)
+    assert caught.value.where == f"x.xlf:{line}"
+    regions = XLIFF_12.replace('"en"', '"eng-US" target-language="DE_at"')
+    assert in_capitals(xliff(regions)).count("<target") == 6
+
+
 def test_tmx_gets_the_missing_variants() -> None:
     new = """
   <tuv xml:lang="de" creationtool="nmt">
@@ -154,7 +172,7 @@ def test_targets_are_what_another_reader_reads() -> None:
 def test_other_encodings_stay(encoding: str) -> None:
     text = XLIFF_12.replace("UTF-8", encoding).replace("a note", "Größe")
     data = text.encode(encoding)
-    document = XliffDocument(data, "x.xlf", target_language="de")
+    document = xliff(data)
     assert document.rebuild([None] * len(document.segments)) == data
     done = translated(document, Saying("Ж ß")).data
     root = etree.fromstring(done)
@@ -174,7 +192,7 @@ def test_broken_xml_is_refused_with_the_line() -> None:
 def test_a_change_of_encoding_is_refused_with_the_line() -> None:
     data = XLIFF_12.encode().replace(b"a note", "Größe".encode("latin-1"))
     with pytest.raises(UserError, match="not valid utf-8") as caught:
-        XliffDocument(data, "x.xlf", target_language="de")
+        xliff(data)
     assert caught.value.where == "x.xlf:8"
 
 
