@@ -16,6 +16,7 @@ from nmt.neural.explanation.forced import forced_decoding
 from nmt.neural.kernels.int8_linear import int8_pays
 from nmt.neural.model.ensemble import Ensemble, SearchedModel
 from nmt.neural.model.rounding import use_int8
+from nmt.neural.model.transformer import Transformer
 from nmt.neural.search.beam import beam_search
 from nmt.neural.search.listed import Listed, listed_of_all
 from nmt.neural.search.shortlist import Shortlist
@@ -63,7 +64,7 @@ def model_of(kind: str) -> SearchedModel:
     return wide_model(decoder=kind)
 
 
-def wide_model(**changes: Any) -> Any:
+def wide_model(**changes: Any) -> Transformer:
     return make_model(
         tied_embeddings="none", target_vocabulary_size=TARGET, sharpness=3.0, **changes
     )
