@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nmt.corpus.tokenized import PieceRows, TokenizedBitext
+from nmt.neural.search.shortlist import Shortlist
 from nmt.neural.training.shortlist import learn_shortlist, measure_shortlist
 from nmt.tokenization import NUM_CONTROL_IDS, TokenizerPair
 
@@ -69,3 +70,16 @@ def test_translations_copies_and_parts_of_characters_are_candidates(joint: bool)
     quality = measure_shortlist(shortlist, make_bitext(50, 2))
     assert quality.recall == 1.0
     assert 200 < quality.candidates < SIZE
+
+
+def test_blank_lines_leave_nothing_out() -> None:
+    shortlist = Shortlist(
+        np.array([NUM_CONTROL_IDS], np.int32), np.zeros(SIZE + 1, np.int64),
+        np.zeros(0, np.int32), SIZE,
+    )  # fmt: skip
+    blank = TokenizedBitext(
+        rows_of([[], []]), rows_of([[], []]), np.zeros(2, dtype=np.uint8), (1.0,)
+    )
+    quality = measure_shortlist(shortlist, blank)
+    assert quality.recall == 1
+    assert quality.candidates == NUM_CONTROL_IDS + 1
