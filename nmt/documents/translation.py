@@ -11,12 +11,14 @@ from nmt.documents.links import character_links
 from nmt.documents.placeholders import (
     count_placeholders,
     drop_placeholders,
+    find_placeholders,
     placeholders_as_codes,
     placeholders_as_text,
 )
 from nmt.documents.placing import CharacterLink, place_codes, units
 from nmt.documents.plain import plain_text
 from nmt.errors import UserError
+from nmt.glossary import Glossary
 from nmt.search_options import SearchKeywords
 from nmt.segmentation import Cut, join_segments, split_sentences
 from nmt.translator import Translation, Translator
@@ -54,7 +56,8 @@ def translate_document(
     explains itself, else at the same place in proportion (`nmt.documents.placing`). Placeholders
     (``{name}``, ``%s``, addresses) are left in, for a system that copies them knows best where they
     belong; where one does not come back exactly as often as it was there, the segment is translated
-    once more without its placeholders, and these are put back like codes.
+    once more without its placeholders, and these are put back like codes. So it is at once where a
+    placeholder has a term of the glossary in it (``{file}``), for that is no word of the text.
 
     What the system gives back unchanged, and what has no letters to translate, comes back byte for
     byte.
@@ -69,16 +72,20 @@ def translate_document(
     """
     work = _Work(translator, options, add)
     results: list[Content | None] = [segment.content for segment in document.segments]
-    first = [_Job(number, s, s.content) for number, s in enumerate(document.segments)]
+    jobs = [_Job(number, s, s.content) for number, s in enumerate(document.segments)]
+    first: list[_Job] = []
     again: list[_Job] = []
-    for job, content in work.translate([job for job in first if job.has_words]):
+    for job in jobs:
+        if job.has_words:
+            found = _has_terms_in_placeholders(job, options.get("glossary"))
+            (again if found else first).append(job)
+    for job, content in work.translate(first):
         if _keeps_placeholders(job, content):
             results[job.number] = content
         else:
-            coded = placeholders_as_codes(job.content, printf=job.segment.printf)
-            again.append(_Job(job.number, job.segment, coded, without_placeholders=True))
+            again.append(job)
     untranslated: list[Untranslated] = []
-    for job, content in work.translate(again):
+    for job, content in work.translate([job.with_codes() for job in again]):
         content = placeholders_as_text(content)
         if _keeps_placeholders(job, content):
             results[job.number] = content
@@ -100,6 +107,11 @@ class _Job:
         self.content = content
         self.plain = plain_text(content)
         self.without_placeholders = without_placeholders
+
+    def with_codes(self) -> _Job:
+        """The same with its placeholders as codes."""
+        coded = placeholders_as_codes(self.content, printf=self.segment.printf)
+        return _Job(self.number, self.segment, coded, without_placeholders=True)
 
     @property
     def has_words(self) -> bool:
@@ -206,6 +218,17 @@ def _in_proportion(source: str, target: str) -> list[CharacterLink]:
 
 def _shifted(links: Sequence[CharacterLink], source: int, target: int) -> list[CharacterLink]:
     return [((a + source, b + source), (c + target, d + target)) for (a, b), (c, d) in links]
+
+
+def _has_terms_in_placeholders(job: _Job, glossary: Glossary | None) -> bool:
+    """Whether a glossary asks something of the text that it does not without its placeholders."""
+    text, printf = job.plain.text, job.segment.printf
+    if not glossary or not find_placeholders(text, printf=printf):
+        return False
+    try:
+        return glossary.guide(text) != glossary.guide(drop_placeholders(text, printf=printf))
+    except UserError:  # terms that contradict each other: told where the text is translated
+        return True
 
 
 def _keeps_placeholders(job: _Job, content: Content) -> bool:

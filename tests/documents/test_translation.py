@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nmt.documents import Content, Document, Segment
+from nmt.documents import Content, Document, Segment, translate_document
 from nmt.documents.content import Code, Role
 from nmt.documents.placeholders import (
     count_placeholders,
@@ -17,6 +17,8 @@ from nmt.documents.placeholders import (
     placeholders_as_text,
 )
 from nmt.errors import UserError
+from nmt.glossary import Entry, Glossary
+from nmt.guide import Guide
 from nmt.translator import Hypothesis, SearchOptions
 from tests.documents.systems import Backwards, Identity, Saying, translated
 from tests.upper_case import UpperCase
@@ -123,6 +125,35 @@ def test_a_placeholder_that_was_changed_is_put_back() -> None:
     assert through(UpperCase(4000), "Hello {name}, you have %d files") == (
         "HELLO {name}, YOU HAVE %d FILES"
     )
+
+
+class Obedient(UpperCase):
+    """Gives back what it is given, and after it what must be there."""
+
+    def search_guided(
+        self, segments: Sequence[str], guides: Sequence[Guide], options: SearchOptions
+    ) -> list[list[Hypothesis]]:
+        """Each segment and its terms."""
+        return [
+            [Hypothesis(" ".join([segment, *(one[0] for one in guide.must)]), 0.0, 1)]
+            for segment, guide in zip(segments, guides, strict=True)
+        ]
+
+    def search(
+        self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
+        """Without terms."""
+        return self.search_guided(segments, [Guide()] * len(segments), options)
+
+
+def test_terms_of_the_glossary_are_not_those_in_placeholders() -> None:
+    glossary = Glossary([Entry("file", ("Datei",), False, 1), Entry("dog", ("Hund",), False, 2)])
+    lines = ["Open {file} now", "See https://dog.org/file", "A file %(file)s", "A dog"]
+    document = Lines(*((line,) for line in lines))
+    outcome = translate_document(document, Obedient(4000), {"glossary": glossary})
+    first, second, third, fourth = outcome.data.decode("utf-8").split("\n")
+    assert [first, second, fourth] == [lines[0], lines[1], "A dog Hund"]
+    assert (third.count("Datei"), third.count("%(file)s")) == (1, 1)
 
 
 def test_one_that_was_invented_is_taken_out() -> None:
