@@ -81,8 +81,9 @@ class PoDocument(Document):
     Translated entries are marked ``fuzzy``, for a person to look at, unless ``final``. Of a fuzzy
     entry, whose translation is replaced, the lines with the message that the old translation was
     for (``#|``) go with it. Entries with a translation, obsolete ones (``#~``), the header and
-    comments stay as they are. Lines of a message are translated by themselves where a blank or an
-    indented one follows; within a paragraph, line feeds are codes.
+    comments stay as they are, and so do those plural forms that have a translation. Lines of a
+    message are translated by themselves where a blank or an indented one follows; within a
+    paragraph, line feeds are codes.
     """
 
     def __init__(
@@ -230,8 +231,13 @@ class PoDocument(Document):
         else:
             assert self._plurals is not None
             num_forms, singular_form = self._plurals
-            forms = [singular if form == singular_form else plural for form in range(num_forms)]
-            lines = "".join(quote(f"msgstr[{n}]", form, end) for n, form in enumerate(forms))
+            kept = {} if "fuzzy" in _flags(text, entry) else entry.fields
+            lines = ""
+            for key, form in ((f"msgstr[{n}]", n) for n in range(num_forms)):
+                if (old := kept.get(key)) is not None and old.value:
+                    lines += text[old.begin : old.end].removesuffix(end) + end
+                else:
+                    lines += quote(key, singular if form == singular_form else plural, end)
         begin, finish = strings[0].begin, strings[-1].end
         if not text[:finish].endswith("\n"):
             lines = lines.removesuffix(end)

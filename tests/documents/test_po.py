@@ -127,6 +127,16 @@ def test_as_many_plural_forms_as_the_language_has(forms: str, expected: list[str
     assert len(found.msgstr_plural) == len(expected)
 
 
+def test_plural_forms_that_a_person_wrote_stay() -> None:
+    entry = 'msgid "a file"\nmsgid_plural "%d files"\nmsgstr[0]  "eine "\n  "Datei"\nmsgstr[1] ""\n'
+    text = header(PLURAL_FORMS["ru"]) + entry
+    (found,) = polib.pofile(in_capitals(read(text)))
+    assert found.msgstr_plural == {0: "eine Datei", 1: "%d FILES", 2: "%d FILES"}
+    assert 'msgstr[0]  "eine "\n  "Datei"\n' in in_capitals(read(text))
+    (found,) = polib.pofile(in_capitals(read(text.replace('msgid "a', '#, fuzzy\nmsgid "a'))))
+    assert found.msgstr_plural[0] == "A FILE"
+
+
 def test_a_template_is_told_which_plural_forms_to_name() -> None:
     entry = 'msgid "%d file"\nmsgid_plural "%d files"\nmsgstr[0] ""\nmsgstr[1] ""\n'
     with pytest.raises(UserError, match="plural forms") as caught:
