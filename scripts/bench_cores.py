@@ -25,10 +25,8 @@ from typing import Any
 
 import nmt
 from nmt.lines import read_lines
-from nmt.model_folder import open_model_folder
-from nmt.neural.model.architecture import Architecture
 from scripts.benchmark import LoadMeter, describe, format_table, machine
-from scripts.benchmark_command import command_line, run_benchmark
+from scripts.benchmark_command import command_line, model_in_words, run_benchmark
 
 ROUNDS = 5
 
@@ -51,16 +49,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     lines = read_lines(options.source)[: 100 if options.quick else None]
     with LoadMeter() as meter:
         rows = [
-            {"model": _name(model), **measure(model, lines, cores, 1 if options.quick else ROUNDS)}
+            {
+                "model": model_in_words(model),
+                **measure(model, lines, cores, 1 if options.quick else ROUNDS),
+            }
             for model in options.models
         ]
     return {"machine": machine(), "load": meter.load().to_json(), "lines": len(lines), "rows": rows}
-
-
-def _name(model: Path) -> str:
-    architecture = Architecture.from_json(open_model_folder(model).settings["architecture"])
-    layers = f"{architecture.encoder_layers} + {architecture.decoder_layers}"
-    return f"{layers} layers of width {architecture.width}, {architecture.decoder} decoder"
 
 
 def measure(model: Path, lines: Sequence[str], cores: Sequence[int], rounds: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command line that all benchmarks share: measure, print a table, keep the result."""
+"""What the benchmarks' command lines share: measure, print a table, keep the result."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.files import write_json
+from nmt.model_folder import open_model_folder
+from nmt.neural.model.architecture import Architecture
 from scripts.benchmark import RESULTS
 
 
@@ -60,3 +62,13 @@ def run_benchmark(
     if not getattr(options, "quick", False):
         write_json(options.output, result)
     return 0
+
+
+def model_in_words(path: Path) -> str:
+    """The recipe and the architecture of a Transformer's model folder."""
+    folder = open_model_folder(path)
+    architecture = Architecture.from_json(folder.settings["architecture"])
+    layers = f"{architecture.encoder_layers} + {architecture.decoder_layers}"
+    recurrent = ", SSRU" if architecture.decoder == "ssru" else ""
+    recipe = folder.training["recipe"]["name"]
+    return f"{recipe}, {layers} layers of width {architecture.width}{recurrent}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.benchmark.results import Results, TestSet, read_results
+from scripts.translation_tables import backends_table, cores_table, shortlist_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -191,39 +192,6 @@ def _translation_rows(result: dict[str, Any]) -> list[str]:
     return [*rows, ""]
 
 
-def backends_table(folder: Path) -> list[str]:
-    """Speed, memory and BLEU of one model by all backends."""
-    path = folder / "bench_backends.json"
-    if not path.exists():
-        return []
-    result = json.loads(path.read_text(encoding="utf-8"))
-    lines = [
-        "| backend | beam 5, sentences a processor second | greedy | BLEU, beam 5 "
-        "| as native float32, greedy | beam 5 | memory |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in result["rows"]:
-        if "skipped" in row:
-            continue
-        speeds = [result["lines"] / min(row["cpu_seconds"][beam]) for beam in ("5", "1")]
-        same = [100 * row["same"][beam] for beam in ("1", "5")]
-        lines.append(
-            f"| {row['backend']}, {row['precision']} | {speeds[0]:.0f} | {speeds[1]:.0f} "
-            f"| {row['bleu']['5']:.2f} | {same[0]:.1f} % | {same[1]:.1f} % "
-            f"| {row['peak_bytes'] / 1e6:.0f} MB |"
-        )
-    architecture, others = result["model"]["architecture"], 100 * result["load"]["others"]
-    signature = next(row["signature"] for row in result["rows"] if "skipped" not in row)
-    return [
-        *lines,
-        "",
-        f"The same model, {architecture['encoder_layers']} + {architecture['decoder_layers']} "
-        f"layers of width {architecture['width']}, on {result['lines']} lines of Multi30k, each in "
-        f"a process of its own on one core of {result['machine']['processor']}; `{signature}`. "
-        f"Other processes used {others:.0f} % of the machine meanwhile.",
-    ]
-
-
 def fill(text: str, tables: dict[str, list[str]]) -> str:
     """``text`` with the lines between ``<!-- table: NAME -->`` and its end replaced."""
     for name, lines in tables.items():
@@ -284,6 +252,8 @@ def make(root: Path, page: str = "README.md") -> str:
         "speed": speed_table(root / "scripts" / "results"),
         "backends": backends_table(root / "scripts" / "results"),
         "scale": scale_table(root / "scripts" / "results"),
+        "shortlist": shortlist_table(root / "scripts" / "results"),
+        "cores": cores_table(root / "scripts" / "results"),
     }
     return fill(text, tables)
 

@@ -23,7 +23,7 @@ from nmt.evaluation.metrics import score
 from nmt.lines import read_lines
 from nmt.neural.system import NeuralTranslator
 from scripts.benchmark import LoadMeter, describe, format_table, machine
-from scripts.benchmark_command import command_line, run_benchmark
+from scripts.benchmark_command import command_line, model_in_words, run_benchmark
 
 _ROUNDS: Final = 3
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with LoadMeter() as meter:
         rows = [
             measure(model, read_lines(source)[:most], read_lines(reference)[:most], rounds)
-            | {"model": "/".join(model.resolve().parts[-2:]), "lines": source.stem}
+            | {"model": model_in_words(model), "lines": source.stem}
             for model, source, reference in options.on
         ]
     return {"machine": machine(), "load": meter.load().to_json(), "rows": rows}
