@@ -32,6 +32,7 @@ from nmt.recipe import (
     PhraseBasedSettings,
     Recipe,
     RecurrentSettings,
+    SystemSettings,
     TransformerSettings,
     WordByWordSettings,
 )
@@ -196,13 +197,17 @@ def _finished(
 
     Raises UserError for a model that training would replace without having its checkpoints.
     """
+    system = recipe.systems[name]
     if not (folder / "model.json").is_file():
+        _refuse_training_of_another_kind(folder / "training", system)
         return None
     try:
         model = open_model_folder(folder)
     except UserError as error:
         error.mend = "nmt-train --fresh trains it again from the beginning"
         raise
+    if model.kind not in (system.kind, "ensemble"):
+        raise _another_kind(f"model of kind {model.kind}", system, folder)
     before = with_new_settings(model.training.get("identity") or {}, recipe, name)
     if before == inputs:
         return model
@@ -214,6 +219,25 @@ def _finished(
         + "\n  ".join(f"{path}: {how}" for path, how in changed.items()),
         where=str(folder),
         mend="nmt-train --fresh trains it anew and forgets that model, another --output keeps it",
+    )
+
+
+def _refuse_training_of_another_kind(training: Path, system: SystemSettings) -> None:
+    """Raise UserError for a state that a training of this kind would not see, and would forget."""
+    neural = isinstance(system, NeuralSettings)
+    if not neural and (training / "last.safetensors").is_file():
+        raise _another_kind("training of a network", system, training)
+    statistical = isinstance(system, PhraseBasedSettings | WordByWordSettings)
+    if not statistical and (training / "identity.json").is_file():
+        raise _another_kind("training of a statistical system", system, training)
+
+
+def _another_kind(what: str, system: SystemSettings, where: Path) -> UserError:
+    return UserError(
+        f"here is a {what}, and the recipe now says kind: {system.kind}",
+        where=str(where),
+        mend="give the system another name; or nmt-train --fresh begins anew and forgets what is "
+        "there",
     )
 
 

@@ -168,6 +168,37 @@ def test_another_setting_is_named_and_nothing_is_touched(
     assert after == before
 
 
+@pytest.mark.parametrize("other", ["{kind: word-by-word}", "{kind: ensemble, members: [a, b]}"])
+def test_a_system_of_another_kind_spares_the_model(trained: Path, train: Train, other: str) -> None:
+    """The name was given to something else; days of training are not worth a second each."""
+    overrides = [SECOND.replace("second", name) for name in "ab"]
+    before = files_of(trained)
+    with pytest.raises(UserError, match=r"(?s)model of kind transformer.*--fresh") as raised:
+        train(f"systems.small={other}", *overrides, names=["small"])
+    assert "recipe" in str(raised.value)
+    assert files_of(trained) == before
+    (trained / "model.json").unlink()  # as before its training ended
+    with pytest.raises(UserError, match=r"(?s)training of a network.*--fresh"):
+        train(f"systems.small={other}", *overrides, names=["small"])
+    assert files_of(trained).items() <= before.items()
+
+
+def test_a_network_spares_a_statistical_model(work: Path, train: Train) -> None:
+    """And can take its place when told so."""
+    train("systems.small={kind: word-by-word}")
+    folder = work / "runs" / "small" / "small"
+    before = files_of(folder)
+    with pytest.raises(UserError, match=r"(?s)model of kind word-by-word.*--fresh"):
+        train("systems.small.training.max_updates=1")
+    (folder / "model.json").unlink()
+    with pytest.raises(UserError, match=r"(?s)training of a statistical system.*--fresh"):
+        train("systems.small.training.max_updates=1")
+    assert files_of(folder).items() <= before.items()
+    train("systems.small.training.max_updates=1", fresh=True)
+    assert open_model_folder(folder).kind == "transformer"
+    assert not (folder / "word-table").exists()
+
+
 def test_fresh_begins_anew(trained: Path, train: Train) -> None:
     """And forgets everything of before."""
     (trained / "translations" / "old.txt").touch()
