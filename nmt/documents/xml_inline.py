@@ -8,6 +8,7 @@ from typing import TypeAlias
 import regex
 
 from nmt.documents.content import Code, Content, Role
+from nmt.documents.inline_markup import tags_as_codes
 from nmt.documents.xml_scan import Kind, Token, escape, text_of
 
 Inline: TypeAlias = Callable[[Token], tuple[Role, str] | None]
@@ -38,11 +39,11 @@ def _parts(
         raw = text[token.begin : token.end]
         match token.kind:
             case Kind.TEXT | Kind.CDATA:
-                value = text_of(text, token)
-                if not keep_lines:
-                    yield value
-                else:
-                    for place, part in enumerate(_LINE_FEED.split(value)):
+                for one in _with_tags(text_of(text, token)):
+                    if isinstance(one, Code) or not keep_lines:
+                        yield one
+                        continue
+                    for place, part in enumerate(_LINE_FEED.split(one)):
                         if place % 2:
                             yield Code(escape(part))
                         elif part:
@@ -64,6 +65,28 @@ def _parts(
             case Kind.OTHER:
                 yield Code(raw)
         number += 1
+
+
+def _with_tags(text: str) -> Iterator[str | Code]:
+    """Text with the tags that it has as text (``&lt;b&gt;``, as HTML is kept in XML) as codes.
+
+    They are pairs only where they nest, so that elements around them are nested still.
+    """
+    parts = tags_as_codes(text)
+    waiting: list[str] = []
+    nested = True
+    for part in parts:
+        if isinstance(part, Code) and part.role is Role.OPEN:
+            waiting.append(part.name)
+        elif isinstance(part, Code) and part.role is Role.CLOSE:
+            nested = nested and bool(waiting) and waiting.pop() == part.name
+    nested = nested and not waiting
+    for part in parts:
+        if isinstance(part, Code):
+            role = part.role if nested else Role.SINGLE
+            yield Code(escape(part.raw), role, f"text {part.name}", part.visible)
+        else:
+            yield part
 
 
 def _end_of(content: Sequence[Token], number: int) -> int:

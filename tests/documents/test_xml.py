@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,8 @@ from nmt.documents.tmx import TmxDocument
 from nmt.documents.xliff import XliffDocument
 from nmt.documents.xml_scan import escape, read_xml, tokens, unescape
 from nmt.errors import UserError
-from tests.documents.systems import Saying, in_capitals, translated
+from tests.documents.systems import Backwards, Saying, in_capitals, translated
+from tests.upper_case import UpperCase
 
 XLIFF_12 = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE xliff PUBLIC "-//XLIFF//DTD XLIFF//EN" "http://localhost/xliff.dtd">
@@ -88,13 +91,28 @@ def test_xliff_12_gets_targets_and_nothing_else() -> None:
     first = f"""
    <target {state}>PRESS <g id="1">THE BIG</g> BUTTON<x id="2"/> &amp; WAIT.</target>"""
     last = (
-        f'<target {state}>A <bpt id="1">&lt;b></bpt>BOLD<ept id="1">&lt;/b></ept> &lt;X&gt; '
+        f'<target {state}>A <bpt id="1">&lt;b></bpt>BOLD<ept id="1">&lt;/b></ept> &lt;x&gt; '
         '<mrk mtype="protected">Keep</mrk> {name}</target>'
     )
     expected = XLIFF_12.replace("<target/>", f"<target {state}>EMPTY</target>")
     expected = expected.replace('<target state="new"></target>', f"<target {state}>NEW</target>")
     found = without_new(result, first, last, ' target-language="de"')
     assert found == expected
+
+
+def test_html_within_the_text_is_tags() -> None:
+    for text in [
+        'One &lt;a href="x y"&gt;two&lt;/a&gt; &lt; three', "<![CDATA[One <b>two</b>]]> &lt; 3",
+        "One <g>two &lt;b>three</g> four&lt;/b>", "One&lt;br/&gt;two &lt;/i> &lt;i>",
+    ]:  # fmt: skip
+        unit = f'<trans-unit id="1"><source>{text}</source></trans-unit>'
+        page = f"{XLIFF_12[: XLIFF_12.index('  <group')]}{unit}</body></file></xliff>"
+        for system in (UpperCase(4000), Backwards(4000), Saying("eins zwei drei")):
+            root = tree(translated(xliff(page), system).data.decode("utf-8"))
+            source, target = root[0][0][0]
+            tags = [sorted(re.findall("<[/a-z][^>]*>", "".join(map(str, one.itertext()))))
+                    for one in (source, target)]  # fmt: skip
+            assert tags[0] == tags[1] != []
 
 
 def test_xliff_20_gets_targets_and_states() -> None:
@@ -147,7 +165,7 @@ def test_a_file_of_other_languages_is_refused(text: str, attribute: str, line: i
 def test_tmx_gets_the_missing_variants() -> None:
     new = """
   <tuv xml:lang="de" creationtool="nmt">
-   <seg>ONE <bpt i="1">{</bpt>TWO<ept i="1">}</ept> &lt;THREE&gt;.</seg>
+   <seg>ONE <bpt i="1">{</bpt>TWO<ept i="1">}</ept> &lt;three&gt;.</seg>
   </tuv>"""
     found = without_new(in_capitals(tmx(TMX)), new)
     assert found == TMX.replace("<seg/>", "<seg>EMPTY</seg>")
