@@ -14,7 +14,10 @@ from nmt.recipe import Recipe, SystemSettings
 _INDIFFERENT: Final = {
     "training": {"log_every", "tensorboard", "micro_batch_tokens", "sharding"},
 }
-"""Settings of a system that may change at any time: the result is the same."""
+"""Settings of a system that may change at any time: updates are the same.
+
+The number of micro-batches chooses the dropout masks, as the number of cores does through it.
+"""
 
 
 _SHORTLIST: Final = "shortlist.safetensors"

@@ -16,7 +16,7 @@ class TrainingSettings(Settings):
     batch_tokens: int = Field(default=4096, ge=1)
     """Target tokens an update, over all micro-batches."""
     micro_batch_tokens: int | None = Field(default=None, ge=1)
-    """Target tokens computed at once; null picks by device. Less takes less memory, no more."""
+    """Target tokens computed at once; null picks by device. Less takes less memory."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Probability mass spread evenly over the vocabulary (Szegedy et al. 2016)."""
     learning_rate: float = Field(default=2e-3, gt=0)

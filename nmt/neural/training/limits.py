@@ -48,5 +48,5 @@ def explaining_memory(settings: TrainingSettings) -> Iterator[None]:
         raise UserError(
             f"a batch of {settings.batch_tokens} tokens does not fit in memory",
             mend=f"set training.micro_batch_tokens to less, such as {max(1, tokens // 2)}; "
-            "the result stays the same",
+            "updates stay the same",
         ) from error
