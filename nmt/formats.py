@@ -122,7 +122,7 @@ _LINE_ENDS = regex.compile("[\x85\u2028\u2029]")
 
 @dataclass(frozen=True)
 class JsonLinesFormat(Format):
-    """A JSON object a line; the same object comes back with the translation added.
+    """A JSON object a line; it comes back as it was written, with the translation added.
 
     With ``scores`` also ``score``, and with ``nbest`` above 1 also ``alternatives``: a list of
     objects with ``translation`` and ``score``, the best first. With ``explain`` also
@@ -164,7 +164,9 @@ class JsonLinesFormat(Format):
 
         def render(translation: Translation) -> str:
             added = {self.translation_key: translation.text, **self._details(translation)}
-            return _dump({**record, **added})
+            # Written anew, the object would lose digits of its numbers, and keys given twice.
+            begin = line.rstrip().removesuffix("}").rstrip()
+            return _without_line_ends(f"{begin}, {_dump(added)[1:]}")
 
         if self.prefix_key is None:
             return Item(source, render)
@@ -228,8 +230,12 @@ def _dump(record: dict[str, Any]) -> str:
     text = json.dumps(record, ensure_ascii=False)
     try:
         text.encode("utf-8")
-    except UnicodeEncodeError:  # an escaped lone surrogate came in, and can only go out escaped
+    except UnicodeEncodeError:  # a lone surrogate can only go out escaped
         text = json.dumps(record)
+    return text
+
+
+def _without_line_ends(text: str) -> str:
     return _LINE_ENDS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

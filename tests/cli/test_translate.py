@@ -145,6 +145,11 @@ class TestJsonLines:
         assert blank == ""
         assert json.loads(last) == {"source": "b", "text": "c", "translation": "B"}
 
+    def test_what_was_there_comes_back_as_it_was_written(self, run: Run) -> None:
+        line = '{"n": 1.10, "x":1e400, "n": 0.1000000000000000055, "text" : "\\u00e4", "o": {} '
+        result = run("--format", "jsonl", stdin=f"{line}}} \n")
+        assert result.out == line.rstrip() + ', "translation": "Ä"}\n'
+
     def test_nested_keys_scores_and_nbest(self, run: Run) -> None:
         options = ["--key", "translation.en", "--translation-key", "de", "--scores", "--nbest", "2"]
         result = run("--format", "jsonl", *options, stdin='{"translation": {"en": "a\\nb"}}')
