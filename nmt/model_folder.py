@@ -15,6 +15,7 @@ was cut off is noticed before anything is loaded. The folder holds no pickle and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -184,6 +185,8 @@ def _move_into_place(staging: Path, model: ModelFolder) -> None:
         (staging / name).replace(model.path / name)
     for name in dropped:
         (model.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where something is left in it, as at the top
+            os.removedirs((model.path / name).parent)
     write_json(model.path / _MODEL, model.model_dump(mode="json"))
 
 

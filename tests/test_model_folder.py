@@ -88,6 +88,12 @@ class TestWriting:
         }
         assert open_model_folder(folder).scores() is None
 
+    def test_folders_of_stale_files_do_not_stay_either(self, folder: Path) -> None:
+        """How a tokenizer is loaded depends on which folders it has."""
+        write(folder, {"tokenizer/joint/deep/pieces.txt": "a", "tokenizer/joint/note.txt": "b"})
+        write(folder, {"tokenizer/source/pieces.txt": "a"})
+        assert [path.name for path in (folder / "tokenizer").iterdir()] == ["source"]
+
     def test_scores_are_added_later_and_kept_with_the_same_model(self, folder: Path) -> None:
         model = open_model_folder(folder)
         assert model.scores() is None
