@@ -25,7 +25,7 @@ def write(folder: Path, files: dict[str, str] | None = None, **facts: Any) -> Mo
     def fill(empty: Path) -> None:
         assert list(empty.iterdir()) == []
         for name, content in given.items():
-            (empty / name).parent.mkdir(exist_ok=True)
+            (empty / name).parent.mkdir(parents=True, exist_ok=True)
             (empty / name).write_text(content)
 
     everything: dict[str, Any] = {
