@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -192,8 +193,9 @@ def translate(
         ),
     }
     asked = SearchOptions(**options)  # mistakes are told before the model is loaded
-    if backend == "auto" and (prefix_column or prefix_key or rerank):
-        backend = "native"  # others cannot begin as they are told, nor say what was said
+    if prefix_column or prefix_key or rerank:
+        # Nor do all backends begin as they are told, or say the probability of what was said.
+        asked = dataclasses.replace(asked, explain=True)
     check_input(source)
     check_place_of_its_own(alignments, input=source, output=target)
     with open_output(target) as stream:

@@ -154,6 +154,11 @@ class NeuralTranslator(PieceTranslator):
         """
         wanted = self.settings.shortlist if options.shortlist is None else options.shortlist
         shortlist = self.shortlist if wanted else None
+        if options.shortlist and shortlist is None and self.backend != "native":
+            raise UserError(
+                f"the backend {self.backend} knows no shortlists",
+                mend="translate with --backend native",
+            )
         if options.shortlist and shortlist is None:
             raise UserError(
                 "the model has no shortlist",

@@ -13,6 +13,7 @@ import safetensors.numpy
 
 import nmt
 from nmt.cli.export import main
+from nmt.cli.translate import main as translate
 from nmt.errors import UserError
 from nmt.model_folder import open_model_folder
 from nmt.neural.backends.choice import choose_backend
@@ -190,3 +191,22 @@ def test_the_command(
     assert run(*int8, "--check", lines, "--no-check") == 2
     assert "--check and --no-check contradict each other" in capsys.readouterr().err
     assert sorted((tmp_path / "exported").iterdir()) == before
+
+
+def test_an_exported_model_begins_as_it_is_told(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    exported, lines = str(tmp_path / "onnx"), tmp_path / "lines.tsv"
+    export_model(model, "onnx", tmp_path / "onnx")
+    lines.write_text(f"{LINES[0]}\tOh \n", encoding="utf-8")
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["nmt-translate", exported, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            translate()
+        return int(ended.value.code or 0)
+
+    assert run("-i", str(lines), "--prefix-column", "2") == 0
+    assert capfd.readouterr().out.split("\t")[2].startswith("Oh ")
+    assert run("-i", str(lines), "--shortlist") == 2
+    assert "the backend onnx knows no shortlists" in capfd.readouterr().err
