@@ -122,6 +122,15 @@ def _wrong_members(
     name: str, ensemble: EnsembleSettings, systems: Mapping[str, SystemSettings]
 ) -> Iterable[Contradiction]:
     neural = [other for other in systems if isinstance(systems[other], NeuralSettings)]
+    one = ensemble.members[0]
+    first = systems.get(one)
+    is_without = isinstance(first, NeuralSettings) and not first.search.shortlist
+    if ensemble.search.shortlist and is_without:
+        yield Contradiction(
+            f"an ensemble has the shortlist of its first member, and {one} has none",
+            (f"systems.{name}.search.shortlist", f"systems.{one}.search.shortlist"),
+            f"set systems.{one}.search.shortlist to true",
+        )
     for index, member in enumerate(ensemble.members):
         if member in neural:
             continue

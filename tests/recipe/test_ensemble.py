@@ -67,3 +67,13 @@ def test_wrong_members_are_named(recipe_file: Path, members: str, words: str) ->
 def test_all_that_is_wrong_is_told(recipe_file: Path) -> None:
     found = read(recipe_file, "[second, transfomer, phrases]", "systems.both.search.beam=0")
     assert len(found) == 3
+
+
+def test_a_shortlist_is_the_first_members(recipe_file: Path) -> None:
+    """Where that learns none, the setting would do nothing."""
+    wanted = ("systems.both.search.shortlist=true", "systems.second.search.shortlist=true")
+    (error,) = read(recipe_file, "[transformer, second]", *wanted)
+    assert "its first member, and transformer has none" in error
+    assert "set systems.transformer.search.shortlist to true" in error
+    both = "systems.both={kind: ensemble, members: [second, transformer]}"
+    read_recipe(str(recipe_file), [*SYSTEMS, both, *wanted])
