@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 from rich.console import Console
 
-from nmt.errors import UserError
+from nmt.errors import UserError, UserErrors
 from nmt.model_folder import open_model_folder
 from nmt.recipe import read_recipe
 from nmt.run import Run, train_systems
@@ -415,6 +415,20 @@ def test_an_ensemble_trains_its_members_first(trained: Path, train: Train) -> No
     before = files_of(folder)
     assert f"both is trained already: {folder}" in train(SECOND, BOTH, names=["both"])
     assert files_of(folder) == before
+
+
+def test_members_that_do_not_fit_make_no_ensemble(work: Path, train: Train) -> None:
+    """Told by their own folders, and nothing is left that looks like a model."""
+    train("tokenizer.vocabulary_size=305", "systems.small.training.max_updates=1")
+    (work / "runs" / "small").rename(work / "first")
+    initial = f"teacher: null, initial_model: {work / 'first' / 'small'}"
+    overrides = (SECOND.replace("width: 16", initial), BOTH, "systems.small.training.max_updates=1")
+    for _ in range(2):
+        with pytest.raises(UserErrors, match="vocabulary is another one") as raised:
+            train(*overrides, names=["both"])
+        (error,) = raised.value.errors
+        assert error.where == str(work / "runs" / "small" / "small")
+        assert not list((work / "runs" / "small" / "both").iterdir())
 
 
 def test_an_ensemble_follows_its_members(trained: Path, train: Train) -> None:

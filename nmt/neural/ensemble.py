@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,11 +20,11 @@ from nmt.model_folder import COPY_AGAIN, ModelFolder, open_model_folder, write_m
 from nmt.neural.backends.onnx_model import OnnxTransformer
 from nmt.neural.model.ensemble import Ensemble
 from nmt.neural.model.translation_model import TranslationModel
-from nmt.neural.system import NeuralTranslator, load_neural
+from nmt.neural.system import TOKENIZER, NeuralTranslator, load_neural
 from nmt.recipe import Recipe
 from nmt.recipe.ensemble import EnsembleSettings
 from nmt.recipe.neural import SearchSettings
-from nmt.tokenization import NUM_CONTROL_IDS, Tokenizer
+from nmt.tokenization import NUM_CONTROL_IDS, Tokenizer, TokenizerPair
 
 MEMBERS: Final = "members"
 _SHOWN: Final = 60
@@ -42,16 +42,13 @@ def join(members: Mapping[str, NeuralTranslator]) -> NeuralTranslator:
 
     Raises UserErrors that say of each member in what it differs from the first.
     """
-    (first_name, first), *others = members.items()
-    errors = [
-        UserError(
-            f"cannot translate together with {first_name}: {difference}",
-            where=name,
-            mend="train them by the same recipe, or with the same tokenizer and corpus",
-        )
-        for name, other in others
-        if (difference := _difference(first, other))
-    ]
+    first = next(iter(members.values()))
+    errors = _differences(
+        {
+            name: _Speaker(one.source_language, one.target_language, one.tokenizers)
+            for name, one in members.items()
+        }
+    )
     models: list[TranslationModel] = []
     for name, member in members.items():
         if isinstance(member.model, Ensemble):
@@ -80,7 +77,29 @@ def join(members: Mapping[str, NeuralTranslator]) -> NeuralTranslator:
     )
 
 
-def _difference(one: NeuralTranslator, other: NeuralTranslator) -> str | None:
+class _Speaker(NamedTuple):
+    """What all members of an ensemble must have in common."""
+
+    source_language: str
+    target_language: str
+    tokenizers: TokenizerPair
+
+
+def _differences(members: Mapping[str, _Speaker]) -> list[UserError]:
+    """In what each member differs from the first."""
+    (first_name, first), *others = members.items()
+    return [
+        UserError(
+            f"cannot translate together with {first_name}: {difference}",
+            where=name,
+            mend="train them by the same recipe, or with the same tokenizer and corpus",
+        )
+        for name, other in others
+        if (difference := _difference(first, other))
+    ]
+
+
+def _difference(one: _Speaker, other: _Speaker) -> str | None:
     """What keeps two systems from translating together, in words; None if nothing does."""
     languages = [f"{each.source_language}-{each.target_language}" for each in (other, one)]
     if languages[0] != languages[1]:
@@ -143,9 +162,20 @@ def make_ensemble(
     """Make system ``name`` of a recipe from its trained members: a model folder that holds them.
 
     Its training is all of theirs: the times are sums, the memory is the most that one took.
+
+    Raises UserErrors, before anything is written, for members that do not fit the first one.
     """
     system = recipe.systems[name]
     assert isinstance(system, EnsembleSettings)
+    languages = recipe.corpus.source_language, recipe.corpus.target_language
+    errors = _differences(
+        {
+            str(member.path): _Speaker(*languages, TokenizerPair.load(member.path / TOKENIZER))
+            for member in members.values()
+        }
+    )
+    if errors:
+        raise UserErrors(errors)
     facts = [member.training for member in members.values()]
 
     def fill(staging: Path) -> None:
