@@ -20,7 +20,8 @@ The number of micro-batches chooses the dropout masks, as the number of cores do
 """
 
 
-_SHORTLIST: Final = "shortlist.safetensors"
+_OF_SEARCH: Final = {"shortlist.safetensors", "model.json"}
+"""Files of a network, or of an ensemble's members, that say how it searches; not what it is."""
 _WEIGHTS: Final = "model.safetensors"
 
 
@@ -29,7 +30,7 @@ def hashes_of_teacher(model: ModelFolder) -> dict[str, str]:
 
     A teacher that gets a shortlist is the same one to those who have learned from it.
     """
-    return _without_shortlists(model.content_hashes)
+    return _of_networks(model.content_hashes)
 
 
 def hash_of_weights(model: ModelFolder) -> str | None:
@@ -37,8 +38,8 @@ def hash_of_weights(model: ModelFolder) -> str | None:
     return model.content_hashes.get(_WEIGHTS)
 
 
-def _without_shortlists(hashes: Mapping[str, str]) -> dict[str, str]:
-    return {name: one for name, one in hashes.items() if PurePosixPath(name).name != _SHORTLIST}
+def _of_networks(hashes: Mapping[str, str]) -> dict[str, str]:
+    return {name: one for name, one in hashes.items() if PurePosixPath(name).name not in _OF_SEARCH}
 
 
 def settings_of(system: SystemSettings) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def with_new_settings(inputs: Mapping[str, Any], recipe: Recipe, name: str) -> d
             updated["tokenizer"] = tokenizer.model_dump(mode="json")
         if "teacher" in inputs:
             updated["teacher"] = {
-                name: _without_shortlists(hashes) for name, hashes in inputs["teacher"].items()
+                name: _of_networks(hashes) for name, hashes in inputs["teacher"].items()
             }
         if "tokenizers" in inputs:
             updated["tokenizers"] = inputs["tokenizers"][:12]  # the whole hash was kept once

@@ -76,3 +76,18 @@ def test_a_whole_hash_of_the_tokenizers_is_the_same_as_its_beginning(recipe: Rec
     whole = {**inputs_of(recipe, "transformer"), "tokenizers": "0123456789abcdef" * 4}
     found = with_new_settings(whole, recipe, "transformer")
     assert found == {**inputs_of(recipe, "transformer"), "tokenizers": "0123456789ab"}
+
+
+def test_how_a_teacher_searches_is_no_part_of_it(recipe: Recipe) -> None:
+    """Nor how the members of an ensemble do, one by one."""
+    hashes = {
+        f"members/{name}/{file}": "0123456789ab"
+        for name in ("one", "two")
+        for file in ("model.json", "model.safetensors", "shortlist.safetensors", "tokenizer/a.json")
+    }
+    before = {**inputs_of(recipe, "transformer"), "teacher": {"both": hashes}}
+    found = with_new_settings(before, recipe, "transformer")
+    assert sorted(found["teacher"]["both"]) == [
+        f"members/{name}/{file}" for name in ("one", "two")
+        for file in ("model.safetensors", "tokenizer/a.json")
+    ]  # fmt: skip
