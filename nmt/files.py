@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -12,20 +13,28 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nmt.errors import UserError
 
 _YOUNG_SECONDS = 600
 
 
+_FIRST: Final = {
+    errno.ENOSPC: "free some space, or ",
+    errno.EDQUOT: "free some space, or ",
+    errno.ENOENT: "make its folder first, or ",
+}
+
+
 def explain_os_error(error: OSError, path: Path) -> UserError:
     """Turn a full disk, a read-only folder and the like into a sentence for the user."""
     reason = error.strerror or str(error)
+    before = _FIRST.get(error.errno or 0, "")
     return UserError(
         f"cannot write: {reason}",
         where=str(path),
-        mend="free some space, or choose another place with --output",
+        mend=f"{before}choose another place with --output",
     )
 
 

@@ -278,15 +278,20 @@ class TestFiles:
         result = run("--output", "/dev/full", stdin="one\n")
         assert result.code == 2
         assert "No space left on device" in result.err
+        assert "free some space" in result.err
         assert Path("/dev/full").is_char_device()
 
     def test_a_place_that_cannot_be_written_is_told_before_the_model_is_loaded(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.delattr(nmt.systems, "load")
         result = run("--output", "/proc/nowhere/out", stdin="one\n")
         assert result.code == 2
         assert "/proc/nowhere/out: cannot write" in result.err
+        result = run("--output", str(tmp_path / "nowhere" / "out"), stdin="one\n")
+        assert result.code == 2
+        assert "make its folder first" in result.err
+        assert "free some space" not in result.err
 
 
 class TestProgress:
