@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nmt.benchmark.results import Results, TestSet, read_results
-from scripts.translation_tables import backends_table, cores_table, shortlist_table
+from scripts.translation_tables import (
+    backends_table,
+    cores_table,
+    shortlist_table,
+    streaming_table,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -254,6 +259,7 @@ def make(root: Path, page: str = "README.md") -> str:
         "scale": scale_table(root / "scripts" / "results"),
         "shortlist": shortlist_table(root / "scripts" / "results"),
         "cores": cores_table(root / "scripts" / "results"),
+        "streaming": streaming_table(root / "scripts" / "results"),
     }
     return fill(text, tables)
 

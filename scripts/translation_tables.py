@@ -82,6 +82,26 @@ def cores_table(folder: Path) -> list[str]:
     return [*lines, "", f"{result['lines']} lines, {_where(result)}. {_load(result)}"]
 
 
+def streaming_table(folder: Path) -> list[str]:
+    """Memory while a long stream is translated."""
+    result = _read(folder / "bench_streaming.json")
+    if result is None:
+        return []
+    looks = result["memory"][:: max(1, len(result["memory"]) // 5)]
+    if looks[-1] != result["memory"][-1]:
+        looks.append(result["memory"][-1])
+    return [
+        f"| lines answered | {' | '.join(format(look['lines'], ',') for look in looks)} |",
+        "|---" * (len(looks) + 1) + "|",
+        f"| memory, MB | {' | '.join(format(look['megabytes'], '.0f') for look in looks)} |",
+        "",
+        f"With a beam of {result['beam']}; a line alone is answered after "
+        f"{1000 * result['seconds_to_answer_when_started']:.0f} ms, one that is sent with the "
+        f"command's start after {result['seconds_to_first_answer_from_start']:.1f} s. "
+        f"{_where(result)}. {_load(result)}",
+    ]
+
+
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
