@@ -63,11 +63,12 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def replacing_folder(path: Path, *, first_stays: bool = False) -> Iterator[Path]:
     """Yield a new empty folder beside ``path``, which takes its place when the block ends well.
 
-    What killed processes left of earlier attempts is removed. Raises UserError if it cannot be
-    written; ``path`` is then as it was.
+    With ``first_stays`` a folder that is there by then, another process' with the same content,
+    stays, and the new one is dropped. What killed processes left of earlier attempts is removed.
+    Raises UserError if it cannot be written; ``path`` is then as it was.
     """
     temporary: Path | None = None
     held = None
@@ -78,7 +79,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         held = _hold(temporary)
         yield temporary
         temporary.chmod(0o755)
-        if path.exists():
+        if first_stays:
+            try:
+                temporary.rename(path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+        elif path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
             path.replace(old / path.name)
             temporary.replace(path)
@@ -157,7 +164,7 @@ def build_once(
     """
     folder = cache / f"{stage}-{hash_value(inputs)[:16]}"
     if not folder.exists():
-        with replacing_folder(folder) as temporary:
+        with replacing_folder(folder, first_stays=True) as temporary:
             build(temporary)
             write_json(temporary / "inputs.json", {"stage": stage, **inputs})
     return folder

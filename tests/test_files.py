@@ -83,3 +83,19 @@ def test_a_stage_is_built_once(tmp_path: Path) -> None:
         first.name,
         *(folder.name for folder in tmp_path.glob("stage-*")),
     }
+
+
+def test_of_two_that_build_at_once_the_first_to_be_done_stays(tmp_path: Path) -> None:
+    """Its files may be open, and for no instant may the folder be gone."""
+
+    def slower(folder: Path) -> None:
+        (folder / "what").write_text("mine")
+        build_once(tmp_path, "stage", {"of": "both"}, quicker)
+
+    def quicker(folder: Path) -> None:
+        (folder / "what").write_text("the other one's")
+
+    assert (build_once(tmp_path, "stage", {"of": "both"}, slower) / "what").read_text() == (
+        "the other one's"
+    )
+    assert len(list(tmp_path.iterdir())) == 1
