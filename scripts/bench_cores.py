@@ -4,9 +4,9 @@
 
 The same lines go through a translator on one core, through one on two cores (two threads, which
 share Python's lock), and, half to each, through two at the same time that share nothing but the
-machine: processes of their own, each on its own core. What those two do together is the ceiling:
-two cores that share caches and memory do not do twice what one does alone. All take turns, so that
-a machine whose speed drifts is the same for all; the medians of the rounds count.
+machine: processes of their own, each on its own core. What those two do together is the ceiling.
+All take turns, so that a machine whose speed drifts is the same for all; the medians of the rounds
+count.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ _TRANSLATIONS: Final = 100
 """Translations of a source piece at most.
 
 Lists of Multi30k's sentences have 649 pieces by these numbers and hold 95.3 % of the references;
-with 200 and 50, 458 and 93.7 %; with 500 and 100, 827 and 95.8 %. What that does to translations is
-lost in noise: scripts/measure_shortlist.py.
+with 200 and 50, 458 and 93.7 %; with 500 and 100, 827 and 95.8 %. What these lists do to BLEU is
+measured by scripts/measure_shortlist.py.
 """
 _MOST_PAIRS: Final = 500_000
 """Sentence pairs that are aligned at most: more change the likeliest translations little."""
