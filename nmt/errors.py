@@ -28,3 +28,6 @@ class UserErrors(UserError):
         assert errors
         self.errors = errors
         super().__init__("\n".join(str(error) for error in errors))
+
+    def __reduce__(self) -> tuple[type[UserErrors], tuple[list[UserError]], dict[str, object]]:
+        return type(self), (self.errors,), self.__dict__

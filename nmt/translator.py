@@ -6,19 +6,23 @@ batches by length, n-best lists, streams. A system adds the search itself.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias, Unpack
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Unpack
 
+from nmt.begun import Begun, Later
 from nmt.errors import UserError
 from nmt.guide import Guide
+from nmt.prefetch import prefetch
 from nmt.search_options import MinimumRisk, Sampling, SearchKeywords, SearchOptions
 from nmt.segmentation import Segment, split_to_fit
-from nmt.streaming import chunks, windows
-from nmt.text import clean_line, is_blank, one_line
-from nmt.translation import Explanation, Hypothesis, Line, Translation, assemble
+from nmt.streaming import Windows, chunks
+from nmt.text import clean_line, is_blank
+from nmt.translation import Explanation, Hypothesis, Line, Translation
+from nmt.window_search import WindowSearch
 
 __all__ = [
     "Explanation",
@@ -34,15 +38,14 @@ __all__ = [
 
 # A window of this many batches is sorted by length: longer ones pad less, but answer later.
 _BATCHES_A_WINDOW = 6
+# The first window is so much smaller, so that the first lines are answered soon.
+_FIRST_WINDOW = 32
+# Windows that are begun and wait for those before: with one in each hand, no core is idle.
+_WINDOWS_AHEAD = 1
 # Windows are filled before anything is tokenized, so their size is guessed from characters.
 _CHARACTERS_A_PIECE = 4
 # Characters of a line that messages show.
 _SHOWN = 60
-
-
-_Key: TypeAlias = tuple[str, Guide, int]
-"""A text to search, what its translation must be like, and the number of its draw: 0 where one
-search serves all of its copies."""
 
 
 class Translator(ABC):
@@ -96,6 +99,22 @@ class Translator(ABC):
         """
         raise _unguided("prefixes")
 
+    def begin_search(
+        self,
+        segments: Sequence[str],
+        guides: Sequence[Guide],
+        options: SearchOptions,
+        draws: Sequence[int],
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Begin to translate one batch: with ``guides`` as `search_guided` does, else as `search`.
+
+        Here it is translated when the result is asked for. Systems that compute in other threads
+        begin at once, as `searches_at_once` says.
+        """
+        if guides:
+            return Later(lambda: self.search_guided(segments, guides, options))
+        return Later(lambda: self.search(segments, options, draws))
+
     def translate(
         self, lines: str | Sequence[str | Line], **options: Unpack[SearchKeywords]
     ) -> list[Translation]:
@@ -108,8 +127,9 @@ class Translator(ABC):
         """
         chosen = self._checked(options)
         lines = [lines] if isinstance(lines, str) else lines
-        given = chunks(lines, size=_size, full=self._window_size(chosen))
-        return list(itertools.chain.from_iterable(self._translate_all(given, chosen)))
+        given = list(chunks(lines, size=_size, full=self._window_size(chosen)))
+        translated = self._translate_all(given, chosen, ahead=len(given) > 1)
+        return list(itertools.chain.from_iterable(translated))
 
     def translate_stream(
         self, lines: Iterable[str | Line], **options: Unpack[SearchKeywords]
@@ -130,8 +150,9 @@ class Translator(ABC):
         giving the translations of all lines before.
         """
         chosen = self._checked(options)
-        arriving = windows(lines, size=_size, full=self._window_size(chosen))
-        return self._translate_all(arriving, chosen)
+        full = self._window_size(chosen)
+        arriving = Windows(lines, size=_size, full=full, first=full // _FIRST_WINDOW)
+        return self._translate_all(arriving, chosen, ahead=True)
 
     def _checked(self, options: SearchKeywords) -> SearchOptions:
         """The options; what this system cannot do is told before it translates anything."""
@@ -147,27 +168,56 @@ class Translator(ABC):
         return (options.batch_tokens or self.default_batch_tokens) * self.searches_at_once
 
     def _translate_all(
-        self, given: Iterable[Sequence[str | Line]], options: SearchOptions
+        self, given: Iterable[Sequence[str | Line]], options: SearchOptions, *, ahead: bool
     ) -> Iterator[list[Translation]]:
-        """Translate windows of lines, one after another."""
+        """Translate windows of lines, one after another.
+
+        ``ahead`` has the next windows begun while one is translated, so that no core waits for
+        another at the end of each.
+        """
+        unfinished: deque[WindowSearch] = deque()
+        begun: Iterable[WindowSearch] = self._begin_all(given, options, unfinished)
+        with contextlib.ExitStack() as at_end:
+            at_end.callback(_cancel, unfinished)
+            if ahead and self.searches_at_once > 1:
+                begun = prefetch(begun, _WINDOWS_AHEAD, name="nmt-windows")
+                at_end.callback(begun.close)
+            if isinstance(given, Windows):
+                at_end.callback(given.close)  # before the other, which waits for it
+            for window in begun:
+                yield window.result()
+                unfinished.popleft()
+
+    def _begin_all(
+        self,
+        given: Iterable[Sequence[str | Line]],
+        options: SearchOptions,
+        begun: deque[WindowSearch],
+    ) -> Iterator[WindowSearch]:
+        """Begin to translate windows of lines, and put each down as begun."""
         num_segments = num_lines = 0
         for lines in given:
             texts = [line.text if isinstance(line, Line) else line for line in lines]
             prefixes = [line.prefix if isinstance(line, Line) else "" for line in lines]
             segments_of_line = self._segment([clean_line(text) for text in texts])
-            guides = []
+            guides: list[Guide] = []
             for number, (line_segments, prefix) in enumerate(
                 zip(segments_of_line, prefixes, strict=True), start=num_lines + 1
             ):
                 guides += _guides(line_segments, prefix, options, number)
-            segments = [segment for line in segments_of_line for segment in line]
-            found = iter(self._search_all(segments, guides, options, first_draw=num_segments))
-            num_segments += len(segments)
+            begun.append(
+                WindowSearch(
+                    self,
+                    segments_of_line,
+                    guides,
+                    options,
+                    first_draw=num_segments,
+                    batch_tokens=self._batch_tokens(options),
+                )
+            )
+            num_segments += len(guides)
             num_lines += len(lines)
-            yield [
-                assemble(line, [next(found) for _ in line], self.target_language, options.nbest)
-                for line in segments_of_line
-            ]
+            yield begun[-1]
 
     def _segment(self, lines: Sequence[str]) -> list[list[Segment]]:
         """The segments of each line, all within the limit; none for a blank line."""
@@ -182,72 +232,16 @@ class Translator(ABC):
                 )
         return [segments.get(line, []) for line in lines]
 
-    def _search_all(
-        self,
-        segments: Sequence[Segment],
-        guides: Sequence[Guide],
-        options: SearchOptions,
-        first_draw: int,
-    ) -> list[list[Hypothesis]]:
-        """The n-best list of each segment, in order, searched in batches of like lengths."""
-        # Samples of the same text are to differ, the best translations of it are the same.
-        places = itertools.count(first_draw) if options.sampling else itertools.repeat(0)
-        keys = [
-            (segment.text, guide, place)
-            for segment, guide, place in zip(segments, guides, places, strict=False)
-        ]
-        risk = options.minimum_risk
-        asked = (
-            options
-            if risk is None
-            else dataclasses.replace(options, minimum_risk=None, nbest=risk.candidates)
-        )
-        found: dict[_Key, list[Hypothesis]] = {}
-        to_search: dict[_Key, Segment] = {}
-        for key, segment in zip(keys, segments, strict=True):
-            if segment.num_pieces == 0:  # the tokenizer sees nothing in it
-                found[key] = [Hypothesis("", 0.0)]
-            elif segment.num_pieces > self.max_segment_pieces:
-                assert len(segment.text) == 1  # all else was split
-                found[key] = [Hypothesis(segment.text, 0.0)]
-            else:
-                to_search[key] = segment
-        for batch in _batches(to_search, self._batch_tokens(options)):
-            texts, batch_guides, draws = zip(*batch, strict=True)
-            if batch_guides[0]:
-                results = self.search_guided(texts, batch_guides, asked)
-            else:
-                results = self.search(texts, asked, draws)
-            if risk is not None:
-                results = _least_risk(results, risk, drawn=options.sampling is not None)
-            for key, hypotheses in zip(batch, results, strict=True):
-                found[key] = [
-                    dataclasses.replace(hypothesis, text=one_line(hypothesis.text))
-                    for hypothesis in hypotheses[: options.nbest]
-                ]
-        return [found[key] for key in keys]
+
+def _cancel(windows: Iterable[WindowSearch]) -> None:
+    for window in windows:
+        window.cancel()
 
 
 def _unguided(what: str) -> UserError:
     return UserError(
         f"this kind of system takes no {what}", mend="take a neural system, with --backend native"
     )
-
-
-def _least_risk(
-    results: Sequence[Sequence[Hypothesis]], risk: MinimumRisk, *, drawn: bool
-) -> list[list[Hypothesis]]:
-    """Of each segment's candidates the one chosen by minimum Bayes risk."""
-    from nmt.minimum_risk import minimum_risk
-
-    chosen = minimum_risk(
-        [[one.text for one in candidates] for candidates in results],
-        # Samples come as often as they are probable: their scores would count that twice.
-        None if drawn else [[one.score for one in candidates] for candidates in results],
-        utility=risk.utility,
-        scale=risk.scale,
-    )
-    return [[candidates[best]] for candidates, best in zip(results, chosen, strict=True)]
 
 
 def _guides(
@@ -277,22 +271,3 @@ def _guides(
 
 def _size(line: str | Line) -> int:
     return len(line.text if isinstance(line, Line) else line) + 1
-
-
-def _batches(to_search: Mapping[_Key, Segment], batch_tokens: int) -> Iterator[list[_Key]]:
-    """Keys of segments of like lengths, longest first, in batches of padded ``batch_tokens``.
-
-    Those that are guided come in batches of their own, after the others.
-    """
-    batch: list[_Key] = []
-    longest = 0
-    for key in sorted(to_search, key=lambda key: (bool(key[1]), -to_search[key].num_pieces)):
-        other_kind = batch and bool(batch[0][1]) != bool(key[1])
-        if batch and (other_kind or (len(batch) + 1) * longest > batch_tokens):
-            yield batch
-            batch = []
-        if not batch:
-            longest = to_search[key].num_pieces
-        batch.append(key)
-    if batch:
-        yield batch

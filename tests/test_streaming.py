@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.streaming import PATIENCE_SECONDS, PAUSE_SECONDS, chunks, windows
+from nmt.streaming import PATIENCE_SECONDS, PAUSE_SECONDS, Windows, chunks
 
 
 def size(item: int) -> int:
@@ -32,13 +32,13 @@ def test_chunks_are_full_but_for_the_last(items: list[int], full: int) -> None:
 
 @given(items=ITEMS, full=st.integers(1, 50))
 def test_windows_lose_nothing_and_keep_the_order(items: list[int], full: int) -> None:
-    found = list(windows(items, size=size, full=full))
+    found = list(Windows(items, size=size, full=full))
     assert list(itertools.chain(*found)) == items
     assert all(window and sum(window[:-1]) < full for window in found)
 
 
 def test_a_fast_stream_fills_its_windows() -> None:
-    found = list(windows([1] * 10_000, size=size, full=100))
+    found = list(Windows([1] * 10_000, size=size, full=100))
     assert {len(window) for window in found} == {100}
 
 
@@ -52,7 +52,7 @@ def test_a_pause_ends_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
         go_on.wait()
         yield 3
 
-    stream = windows(items(), size=size, full=100)
+    stream = Windows(items(), size=size, full=100)
     started = time.monotonic()
     assert next(stream) == [1, 2]
     assert time.monotonic() - started < 5
@@ -69,7 +69,7 @@ def test_a_trickle_does_not_hold_a_window_open() -> None:
         while not stop.wait(PAUSE_SECONDS / 4) and time.monotonic() < ends:
             yield 1
 
-    stream = windows(items(), size=size, full=10**6)
+    stream = Windows(items(), size=size, full=10**6)
     started = time.monotonic()
     assert next(stream)
     assert time.monotonic() - started < 5 + PATIENCE_SECONDS
@@ -85,12 +85,12 @@ def test_reads_a_bounded_number_of_items_ahead() -> None:
             read += 1
             yield 1
 
-    stream = windows(items(), size=size, full=10)
+    stream = Windows(items(), size=size, full=10)
     for taken in range(1, 4):
         assert len(next(stream)) == 10
         time.sleep(0.05)
         assert read <= 10 * taken + 2 * 10 + 1
-    stream.close()  # type: ignore[attr-defined]  # a generator
+    stream.close()
     time.sleep(0.05)
     assert "nmt-reader" not in {thread.name for thread in threading.enumerate()}
 
@@ -101,7 +101,7 @@ def test_errors_of_the_input_come_after_what_came_before(error: Exception) -> No
         yield from [1, 1, 1]
         raise error
 
-    stream = windows(items(), size=size, full=3)
+    stream = Windows(items(), size=size, full=3)
     assert next(stream) == [1, 1, 1]
     with pytest.raises(type(error)) as caught:
         next(stream)

@@ -9,7 +9,7 @@ from nmt.documents.content import Code, Content, Document, Segment
 from nmt.documents.inline_markup import tags_as_codes
 from nmt.documents.translation import Untranslated, translate_document
 from nmt.search_options import SearchKeywords
-from nmt.streaming import windows
+from nmt.streaming import Windows
 from nmt.text import one_line
 from nmt.translator import Translation, Translator
 
@@ -54,7 +54,7 @@ def translate_tagged_lines(
     Raises what `translate_document` raises, and whatever ``lines`` raises.
     """
     first = 1
-    for window in windows(lines, size=lambda line: len(line) + 1, full=_WINDOW_CHARACTERS):
+    for window in Windows(lines, size=lambda line: len(line) + 1, full=_WINDOW_CHARACTERS):
         document = TaggedLines(window, first=first)
         first += len(window)
         done = translate_document(document, translator, options, add)

@@ -31,14 +31,17 @@ _SHOWN: Final = 60
 """Characters shown of a piece that differs."""
 
 
-def join(members: Mapping[str, NeuralTranslator]) -> NeuralTranslator:
-    """A translator that averages what others predict; it searches with the settings of the first.
+def join(
+    members: Mapping[str, NeuralTranslator], search: SearchSettings | None = None
+) -> NeuralTranslator:
+    """A translator that averages what others predict.
 
     Members may be of different kinds and sizes, and ensembles themselves (all of their members
     then count alike); they must have the same languages and the same pieces.
 
     Args:
         members: translators by the names to call them by in messages; two at least, on one device.
+        search: how to search; None takes the settings of the first.
 
     Raises UserErrors that say of each member in what it differs from the first.
     """
@@ -68,12 +71,13 @@ def join(members: Mapping[str, NeuralTranslator]) -> NeuralTranslator:
     return NeuralTranslator(
         Ensemble(models),
         first.tokenizers,
-        first.settings,
+        first.settings if search is None else search,
         source_language=first.source_language,
         target_language=first.target_language,
         workers=first.workers,
         shortlist=first.shortlist,
         max_source_pieces=min(member.max_segment_pieces + 1 for member in members.values()),
+        processes=first.model.output.device.type == "cpu",
     )
 
 
@@ -140,15 +144,13 @@ def load_ensemble(
             f"not the settings of a search: {error}", where=where, mend=COPY_AGAIN
         ) from error
     paths = [folder.path / MEMBERS / name for name in names]
-    together = join(
+    return join(
         {
             str(path): load_neural(open_model_folder(path), device_name, precision=precision)
             for path in paths
-        }
+        },
+        search,
     )
-    together.settings = search
-    together.default_batch_tokens = search.batch_tokens
-    return together
 
 
 def make_ensemble(

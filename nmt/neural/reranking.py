@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from nmt.begun import Begun, Then
 from nmt.errors import UserError
 from nmt.guide import Guide
 from nmt.neural.explanation.forced import forced_decoding
@@ -84,15 +85,24 @@ class RerankingTranslator(Translator):
         self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[Hypothesis]]:
         """Search, and put what was found into a new order."""
-        found = self._translator.search(segments, self._more(options), draws)
-        return self._rank(segments, found, options.nbest)
+        return self.begin_search(segments, (), options, draws).result()
 
     def search_guided(
         self, segments: Sequence[str], guides: Sequence[Guide], options: SearchOptions
     ) -> list[list[Hypothesis]]:
         """The same of translations that are as guides say."""
-        found = self._translator.search_guided(segments, guides, self._more(options))
-        return self._rank(segments, found, options.nbest)
+        return self.begin_search(segments, guides, options, ()).result()
+
+    def begin_search(
+        self,
+        segments: Sequence[str],
+        guides: Sequence[Guide],
+        options: SearchOptions,
+        draws: Sequence[int],
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Begin to search; what was found is ranked when the result is asked for."""
+        begun = self._translator.begin_search(segments, guides, self._more(options), draws)
+        return Then(begun, lambda found: self._rank(segments, found, options.nbest))
 
     def _more(self, options: SearchOptions) -> SearchOptions:
         wanted = max(self._candidates, options.nbest)

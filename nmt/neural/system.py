@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import Final, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
 
+from nmt.begun import Begun, DealtOut, Later
 from nmt.errors import UserError
 from nmt.guide import Guide
 from nmt.model_folder import COPY_AGAIN, ModelFolder
 from nmt.neural.device import choose_device, prepare
-from nmt.neural.explanation.attention import AttentionExplanation, explain
 from nmt.neural.inference import prepare_inference
 from nmt.neural.model.ensemble import SearchedModel
 from nmt.neural.model.translation_model import make_model, read_architecture
 from nmt.neural.piece_translator import PieceTranslator
-from nmt.neural.search.beam import beam_search
-from nmt.neural.search.guided import guided_search
-from nmt.neural.search.guided_sentence import Conditions
 from nmt.neural.search.hypotheses import FoundPieces
-from nmt.neural.search.piece_automata import Spelling
-from nmt.neural.search.sampling import sample
 from nmt.neural.search.shortlist import SHORTLIST, Shortlist
+from nmt.neural.searcher import Searcher
+from nmt.neural.searchers import Searchers
 from nmt.neural.weights import WEIGHTS, load_weights
 from nmt.recipe.neural import SearchSettings
 from nmt.search_options import SearchOptions
 from nmt.tokenization import TokenizerPair
-from nmt.tokenization.spelling import piece_bytes
-from nmt.translator import Explanation, Hypothesis
+from nmt.translator import Hypothesis
 
 TOKENIZER: Final = "tokenizer"
-
-_EXPLAINED_AT_ONCE: Final = 32
-"""Hypotheses that a worker explains before it takes the next ones."""
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -57,6 +48,8 @@ class NeuralTranslator(PieceTranslator):
         workers: int,
         max_source_pieces: int | None = None,
         shortlist: Shortlist | None = None,
+        backend: str = "native",
+        processes: bool = False,
     ) -> None:
         """Make a translator.
 
@@ -69,6 +62,9 @@ class NeuralTranslator(PieceTranslator):
             workers: searches side by side.
             max_source_pieces: see `PieceTranslator`.
             shortlist: says of which pieces a translation may be made, where that is asked for.
+            backend: which program computes the model.
+            processes: whether long work may go to processes that have a copy of the model, which
+                then must not change.
         """
         super().__init__(
             tokenizers, settings,
@@ -76,139 +72,67 @@ class NeuralTranslator(PieceTranslator):
             max_positions=model.architecture.max_positions, max_source_pieces=max_source_pieces,
         )  # fmt: skip
         self.model = model
-        self.workers = self.searches_at_once = workers
         self.shortlist = shortlist
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search")
+        self.backend = backend
+        self.workers = self.searches_at_once = workers
+        searcher = Searcher(model, tokenizers, settings, shortlist=shortlist, backend=backend)
+        self.searchers = Searchers(searcher, workers, processes=processes)
 
     def search(
         self, segments: Sequence[str], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[Hypothesis]]:
         """Translate a batch of segments, shared out among the cores."""
-        sources = self._encode(segments)
-        return self._hypotheses(sources, self.search_pieces(sources, options, draws), options)
+        return self.begin_search(segments, (), options, draws).result()
 
     def search_guided(
         self, segments: Sequence[str], guides: Sequence[Guide], options: SearchOptions
     ) -> list[list[Hypothesis]]:
         """The same for translations that are as guides say."""
-        settings, spelling = self._settings(options), self._spelling
-        normalize = self.tokenizers.target.normalize
-        conditions = [
-            Conditions.of(guide.normalized(normalize), spelling, name=segment)
-            for guide, segment in zip(guides, segments, strict=True)
-        ]
+        return self.begin_search(segments, guides, options, ()).result()
 
-        def work(part: tuple[list[np.ndarray], Sequence[Conditions]]) -> list[list[FoundPieces]]:
-            return guided_search(self.model, *part, spelling, settings, nbest=options.nbest)
-
-        sources = self._encode(segments)
-        found = self._share_out(work, sources, conditions)
-        return self._hypotheses(sources, found, options)
-
-    @cached_property
-    def _spelling(self) -> Spelling:
-        return Spelling(piece_bytes(self.tokenizers.target))
-
-    def _encode(self, segments: Sequence[str]) -> list[np.ndarray]:
-        return [np.asarray(row, dtype=np.int64) for row in self.tokenizers.source.encode(segments)]
-
-    def _hypotheses(
+    def begin_search(
         self,
-        rows: Sequence[np.ndarray],
-        found: Sequence[Sequence[FoundPieces]],
+        segments: Sequence[str],
+        guides: Sequence[Guide],
         options: SearchOptions,
-    ) -> list[list[Hypothesis]]:
-        """What was found for sources, as text."""
-        flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
-        texts = self.tokenizers.target.decode([hypothesis.pieces for hypothesis in flat])
-        explained: list[tuple[Explanation, ...]] = [()] * len(flat)
-        if options.explain:
-            of_flat = [row for row, best in zip(rows, found, strict=True) for _ in best]
-            explained = [(one,) for one in self._explain(of_flat, flat)]
-        made = (
-            Hypothesis(text, one.score, len(one.pieces) + 1, explanations)
-            for text, one, explanations in zip(texts, flat, explained, strict=True)
+        draws: Sequence[int],
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Share a batch out among the cores; each takes it up when it has nothing else to do."""
+        options = dataclasses.replace(options, glossary=None)  # what it asks is in the guides
+        searcher = self.searchers.searcher
+        if self.workers == 1 or len(segments) == 1:
+            return Later(lambda: searcher.search(segments, guides, options, draws))
+        # Segments come sorted by length: dealt out, the parts are alike.
+        return DealtOut(
+            [
+                self.searchers.submit(
+                    Searcher.search, segments[part], guides[part], options, draws[part]
+                )
+                for part in self._parts(len(segments))
+            ]
         )
-        return [list(itertools.islice(made, len(hypotheses))) for hypotheses in found]
-
-    def _explain(
-        self, sources: Sequence[np.ndarray], found: Sequence[FoundPieces]
-    ) -> list[AttentionExplanation]:
-        """How each hypothesis came about, ``sources`` being their sources."""
-
-        def work(part: slice) -> list[AttentionExplanation]:
-            return explain(self.model, self.tokenizers, sources[part], found[part])
-
-        parts = [slice(n, n + _EXPLAINED_AT_ONCE) for n in range(0, len(found), _EXPLAINED_AT_ONCE)]
-        return list(itertools.chain.from_iterable(self.map_parallel(work, parts)))
 
     def search_pieces(
-        self, sources: list[np.ndarray], options: SearchOptions, draws: Sequence[int] = ()
+        self, sources: Sequence[np.ndarray], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[FoundPieces]]:
-        """The n-best pieces of each source, in order; no source may be empty.
+        """The n-best pieces of each source, in order: `Searcher.search_pieces`, on all cores."""
+        parts = self._parts(len(sources))
+        searcher = self.searchers.searcher
+        found = self.map_parallel(
+            lambda part: searcher.search_pieces(sources[part], options, draws[part]), parts
+        )
+        return [found[i % len(parts)][i // len(parts)] for i in range(len(sources))]
 
-        ``draws`` are for samples, as in ``search``; without them, all are the first of their text.
-        Samples are drawn from all pieces, whatever the shortlist.
-
-        Raises UserError if a shortlist is asked for and there is none.
-        """
-        wanted = self.settings.shortlist if options.shortlist is None else options.shortlist
-        shortlist = self.shortlist if wanted else None
-        if options.shortlist and shortlist is None and self.backend != "native":
-            raise UserError(
-                f"the backend {self.backend} knows no shortlists",
-                mend="translate with --backend native",
-            )
-        if options.shortlist and shortlist is None:
-            raise UserError(
-                "the model has no shortlist",
-                mend="set search.shortlist of the system to true in its recipe and start nmt-train "
-                "once more: it adds one, and trains nothing anew",
-            )
-        settings = self._settings(options)
-
-        def work(part: tuple[list[np.ndarray], Sequence[int]]) -> list[list[FoundPieces]]:
-            sources, draws = part
-            if options.sampling is not None:
-                return sample(
-                    self.model, sources, settings, options.sampling,
-                    count=options.nbest, draws=draws,
-                )  # fmt: skip
-            return beam_search(
-                self.model, sources, settings, nbest=options.nbest, shortlist=shortlist
-            )
-
-        return self._share_out(work, sources, draws)
-
-    def _settings(self, options: SearchOptions) -> SearchSettings:
-        """The settings of a search with these options."""
-        changes = {
-            name: value
-            for name in ("beam", "length_penalty")
-            if (value := getattr(options, name)) is not None
-        }
-        return self.settings.model_copy(update=changes)
-
-    def _share_out(
-        self,
-        work: Callable[[tuple[list[np.ndarray], Sequence[_In]]], list[_Out]],
-        sources: list[np.ndarray],
-        others: Sequence[_In],
-    ) -> list[_Out]:
-        """What ``work`` makes of sources and what goes with each, a part for each worker."""
-        # Source i goes to part i % workers: sources come sorted by length, so parts are alike.
-        parts = [
-            (sources[first :: self.workers], others[first :: self.workers])
-            for first in range(min(self.workers, len(sources)))
-        ]
-        results = self.map_parallel(work, parts)
-        return [results[i % self.workers][i // self.workers] for i in range(len(sources))]
+    def _parts(self, number: int) -> list[slice]:
+        """A part for each worker, of so many segments that are dealt out."""
+        workers = min(self.workers, number)
+        return [slice(first, None, workers) for first in range(workers)]
 
     def map_parallel(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
         """``[work(item) for item in items]``, with as many at a time as there are workers."""
         if len(items) == 1 or self.workers == 1:
             return [work(item) for item in items]
-        return list(self._pool.map(work, items))
+        return self.searchers.map(work, items)
 
 
 def load_neural(
@@ -254,6 +178,7 @@ def load_neural(
         workers=workers,
         max_source_pieces=folder.settings.get("max_source_pieces"),
         shortlist=_load_shortlist(folder, sizes),
+        processes=device.type == "cpu",
     )
 
 

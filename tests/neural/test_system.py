@@ -250,13 +250,14 @@ def test_input_longer_than_training_saw_is_split(
     )  # fmt: skip
     assert translator.max_segment_pieces == 8
     searched: list[int] = []
-    search = translator.search_pieces
+    searcher = translator.searchers.searcher
+    search = searcher.search_pieces
 
     def noting(sources: Any, options: SearchOptions, draws: Sequence[int] = ()) -> Any:
         searched.extend(len(source) for source in sources)
         return search(sources, options, draws)
 
-    translator.search_pieces = noting  # type: ignore[method-assign]  # of neural translators
+    searcher.search_pieces = noting  # type: ignore[method-assign]  # of all searchers
     translator.translate([" ".join(TEXT)])
     assert len(searched) > 1
     assert max(searched) <= 8

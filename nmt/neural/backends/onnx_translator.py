@@ -34,7 +34,7 @@ def load_onnx(
     architecture = Architecture.from_json(
         folder.settings.get("architecture"), where=str(folder.path)
     )
-    translator = NeuralTranslator(
+    return NeuralTranslator(
         OnnxTransformer(architecture, graphs, providers),
         TokenizerPair.load(folder.path / TOKENIZER),
         SearchSettings.model_validate(folder.settings["search"]),
@@ -42,6 +42,5 @@ def load_onnx(
         target_language=folder.target_language,
         workers=workers if on_cpu else 1,
         max_source_pieces=folder.settings.get("max_source_pieces"),
+        backend="onnx",
     )
-    translator.backend = "onnx"
-    return translator

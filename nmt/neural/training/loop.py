@@ -25,11 +25,11 @@ from nmt.neural.training.finite import FiniteCheck, ShowPairs
 from nmt.neural.training.gradients import LossSums, perplexity
 from nmt.neural.training.limits import explaining_memory, limit_reached, time_is_over
 from nmt.neural.training.optimizer import FlatParameters, Optimizer, learning_rate
-from nmt.neural.training.prefetch import prefetch
 from nmt.neural.training.progress import Reporter, ValidationRecord, share_done
 from nmt.neural.training.steps import make_steps
 from nmt.neural.training.validation import Validator
 from nmt.neural.training.window import Clocks, Window
+from nmt.prefetch import prefetch
 from nmt.recipe.neural import TrainingSettings
 from nmt.stopping import Stopped, StopRequest
 
@@ -159,7 +159,9 @@ class Trainer:
         if self.flat.values.is_cuda or settings.precision == "float8":
             reporter.say(self.steps.in_words())
         with (
-            contextlib.closing(prefetch(self._stream.updates(counters.position), AHEAD)) as updates,
+            contextlib.closing(
+                prefetch(self._stream.updates(counters.position), AHEAD, name="batches")
+            ) as updates,
             stop.deferring(),
         ):
             while not stops and (
