@@ -74,15 +74,23 @@ class WorkerProcesses(Generic[Held]):
     def __init__(self, held: Held, number: int) -> None:
         """Begin to start so many workers."""
         self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._starting: threading.Thread | None = None
         try:
             template, state, connections = _start_template(number)
         except OSError:
             self._end: Callable[[], object] = lambda: None
             return
         self._end = weakref.finalize(self, _end, template, connections)
-        threading.Thread(
+        self._starting = threading.Thread(
             target=_send, args=(held, state, connections, self._idle), name="workers", daemon=True
-        ).start()
+        )
+        self._starting.start()
+
+    def wait(self) -> int:
+        """Wait until they are there, or will never be; how many are free then."""
+        if self._starting is not None:
+            self._starting.join()
+        return self._idle.qsize()
 
     def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """``function(copy, *arguments)``, by one of the workers; waits for it.

@@ -25,8 +25,8 @@ from nmt.neural.packed import RowBlock, StaticShape
 from nmt.neural.training.batches import BatchStream, Position, Update
 from nmt.neural.training.optimizer import FlatParameters, Optimizer
 from nmt.neural.training.packing import choose_shape
-from nmt.neural.training.prefetch import prefetch
 from nmt.neural.training.static_step import StaticStep
+from nmt.prefetch import prefetch
 from nmt.recipe.neural import TrainingSettings
 from nmt.tokenization.protocol import BOS_ID, EOS_ID, PAD_ID
 from scripts.benchmark import answer_request
@@ -177,7 +177,7 @@ def ours(job: Job, pairs: RandomPairs, device: torch.device) -> Generator[Step, 
         compiles=job.compiled,
         captures=job.graph and device.type == "cuda",
     )  # fmt: skip
-    with closing(prefetch(stream.updates(Position()), 16)) as updates:
+    with closing(prefetch(stream.updates(Position()), 16, name="batches")) as updates:
         for number, update in enumerate(updates, 1):
             yield _taken(step, update, number)
 

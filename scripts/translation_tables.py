@@ -72,13 +72,15 @@ def cores_table(folder: Path) -> list[str]:
     if result is None:
         return []
     lines = [
-        "| model | sentences a second, one core | two cores | two processes that share nothing |",
-        "|---|---|---|---|",
+        "| model | sentences a second, one core | two threads | two workers | two commands |",
+        "|---|---|---|---|---|",
     ]
     for row in result["rows"]:
-        threads, processes = gains(row)
-        one = result["lines"] / statistics.median(row["one"])
-        lines.append(f"| {row['model']} | {one:.0f} | {threads:.2f} x | {processes:.2f} x |")
+        one, found = result["lines"] / statistics.median(row["one"]), gains(row)
+        lines.append(
+            f"| {row['model']} | {one:.0f} | {found.threads:.2f} x | {found.workers:.2f} x "
+            f"| {found.apart:.2f} x |"
+        )
     return [*lines, "", f"{result['lines']} lines, {_where(result)}. {_load(result)}"]
 
 
@@ -97,7 +99,8 @@ def streaming_table(folder: Path) -> list[str]:
         "",
         f"With a beam of {result['beam']}; a line alone is answered after "
         f"{1000 * result['seconds_to_answer_when_started']:.0f} ms, one that is sent with the "
-        f"command's start after {result['seconds_to_first_answer_from_start']:.1f} s. "
+        f"command's start after {result['seconds_to_first_answer_from_start']:.1f} s, the "
+        f"first one of a stream after {result['seconds_to_first_answer_of_stream']:.1f} s. "
         f"{_where(result)}. {_load(result)}",
     ]
 

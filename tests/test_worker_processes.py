@@ -70,15 +70,8 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def when_there(workers: WorkerProcesses[Table]) -> int:
-    """Wait for a worker; the number of the process."""
-
-    def asked() -> bool:
-        with contextlib.suppress(NoWorker):
-            workers.call(Table.parent)
-            return True
-        return False
-
-    assert eventually(asked)
+    """Wait for the workers; the number of one's process."""
+    assert workers.wait() > 0
     return workers.call(Table.sleep, 0)
 
 
@@ -147,6 +140,7 @@ def test_a_killed_worker_is_missed_and_nothing_else() -> None:
 def test_what_cannot_start_is_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     workers: WorkerProcesses[Table] = WorkerProcesses(Table(np.zeros(1)), 2)
+    assert workers.wait() == 0
     with pytest.raises(NoWorker):
         workers.call(Table.times, 1)
     workers.close()
@@ -154,6 +148,7 @@ def test_what_cannot_start_is_no_worker(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_breaks_while_it_starts_is_no_worker(capfd: pytest.CaptureFixture[str]) -> None:
     workers: WorkerProcesses[Table] = WorkerProcesses(Table(np.zeros(1), breaks="so there"), 2)
+    assert workers.wait() == 0
     assert eventually(lambda: "so there" in capfd.readouterr().err)
     with pytest.raises(NoWorker):
         workers.call(Table.times, 1)

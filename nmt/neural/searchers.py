@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from nmt.neural.searcher import Searcher
 from nmt.worker_processes import SUPPORTED, NoWorker, WorkerProcesses
 
 _Result = TypeVar("_Result")
 
-START_SECONDS: Final = 2.0
+START_SECONDS = 2.0
 """Processes are started when threads have computed so long, and more waits to be done: who waits no
 longer than starting takes is at worst half as fast as who had known."""
 

@@ -64,12 +64,8 @@ def in_processes(translator: NeuralTranslator) -> NeuralTranslator:
     searchers = translator.searchers
     searchers.start_processes()
     assert searchers.processes is not None
-    deadline = time.monotonic() + PATIENCE
-    there: set[int] = set()
-    while len(there) < searchers.number and time.monotonic() < deadline:
-        futures = [searchers.submit(where) for _ in range(10)]
-        there |= {future.result() for future in futures} - {os.getpid()}
-    assert len(there) == searchers.number
+    assert searchers.processes.wait() == searchers.number
+    assert searchers.submit(where).result() != os.getpid()
     return translator
 
 
