@@ -41,6 +41,8 @@ _ONE_THREAD: Final = {
 }
 """Surroundings in which libraries start no threads."""
 
+_SECONDS_TO_END: Final = 0.5
+
 SUPPORTED: Final = sys.platform == "linux"
 """Whether processes can be forked here without harm; on macOS its libraries forbid it."""
 
@@ -170,9 +172,13 @@ def _end(template: subprocess.Popen[bytes], connections: Sequence[Connection]) -
     for connection in connections:
         with contextlib.suppress(OSError):
             connection.close()
-    with contextlib.suppress(OSError):
+    # Who is idle ends by itself, and is counted in what our children have used; who is at work
+    # would not look up before it is done.
+    try:
+        template.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
         os.killpg(template.pid, signal.SIGKILL)
-    template.wait()
+        template.wait()
 
 
 def run_template(state: int, workers: Sequence[int]) -> None:

@@ -36,6 +36,17 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def give_back_memory() -> None:
+    """Give what was kept back to the kernel, once in a while.
+
+    Blocks of ever other sizes leave gaps that nothing fits into: in an hour of training a recurrent
+    network on long lines, 5 GB of which 1 GB was in use. Does nothing where the C library is not
+    glibc.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
     best = float("inf")
     left @ right

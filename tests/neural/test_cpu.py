@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from nmt.neural import cpu
-from nmt.neural.cpu import choose_matrix_library, keep_freed_memory
+from nmt.neural.cpu import choose_matrix_library, give_back_memory, keep_freed_memory
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +70,23 @@ def test_a_product_that_rounds_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> 
 def test_memory_is_still_given_after_the_allocator_was_told_to_keep_it() -> None:
     keep_freed_memory()
     assert float(torch.ones(1 << 22).sum()) == 1 << 22
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_gaps_between_what_is_used_are_given_back() -> None:
+    """Blocks whose neighbours are still used, so that the heap cannot become shorter."""
+    keep_freed_memory()
+    size, count = 1 << 16, 4000
+    blocks = [torch.ones(size // 4) for _ in range(count)]
+    full = _resident()
+    del blocks[::2]
+    assert _resident() > full - size * count // 8
+    give_back_memory()
+    assert _resident() < full - size * count // 4
+    assert all(float(block[0]) == 1 for block in blocks)

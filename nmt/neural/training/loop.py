@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.errors import UserError
+from nmt.neural import cpu
 from nmt.neural.model.translation_model import TranslationModel
 from nmt.neural.system import NeuralTranslator
 from nmt.neural.training.agreement import Agreement, Wishes
@@ -258,6 +259,9 @@ class Trainer:
         self.steps.note_scale(self.counters)
         if self.leads:
             self.checkpoints.save(self.counters, tensors, self.inputs)
+        del tensors
+        if not self.flat.values.is_cuda:
+            cpu.give_back_memory()
 
     def finish(self, reporter: Reporter) -> dict[str, float]:
         """Load the weights to keep into the translator's model; returns their validation scores.
