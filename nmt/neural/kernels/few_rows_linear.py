@@ -29,33 +29,24 @@ FEW_ROWS: Final = 8
 
 _COLUMNS: Final = 128
 _UNROLLED: Final = 8
-_LINE: Final = 16
-"""Numbers of a cache line."""
-_AHEAD: Final = 2 * _UNROLLED * _COLUMNS
+_FIVE: Final = 5
 _MANY_ROWS: Final = 320
 _FUSED: Final = {"nsz", "contract"}
 """Liberties of the arithmetic: none but to fuse multiplications with additions."""
 
 
 @njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
-def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> Any:
-    """Fill ``out``; what is returned is only there because the compiler leaves out vain reading."""
+def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> None:
+    """Fill ``out``, one row at a time."""
     rows, width = x.shape
-    read_ahead = np.float32(0)
     # What stands side by side in one array is known to be apart: the inner loop needs no checks.
     sums = np.empty(rows * _COLUMNS, dtype=np.float32)
     for b in range(len(blocks) // (width * _COLUMNS)):
-        first = b * _COLUMNS
-        count = min(_COLUMNS, out.shape[1] - first)
         for begin in range(0, width, summed_at_once):
             sums[:] = 0
-            for d in range(begin, min(begin + summed_at_once, width), _UNROLLED):
+            for d in range(begin, min(begin + summed_at_once, width), 8):
                 at = (b * width + d) * _COLUMNS
-                w = blocks[at : at + _UNROLLED * _COLUMNS]
-                # Weights come from far memory: one number of each cache line calls it in time.
-                coming = blocks[at + _AHEAD : at + _AHEAD + _UNROLLED * _COLUMNS]
-                for c in range(0, len(coming), _LINE):
-                    read_ahead += coming[c]
+                w = blocks[at : at + 8 * _COLUMNS]
                 for r in range(rows):
                     x0, x1, x2, x3 = x[r, d], x[r, d + 1], x[r, d + 2], x[r, d + 3]
                     x4, x5, x6, x7 = x[r, d + 4], x[r, d + 5], x[r, d + 6], x[r, d + 7]
@@ -71,20 +62,91 @@ def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> 
                         s += x6 * w[6 * _COLUMNS + c]
                         s += x7 * w[7 * _COLUMNS + c]
                         sums_r[c] = s
-            for r in range(rows):
-                out_r = out[r, first : first + count]
-                sums_r = sums[r * _COLUMNS : r * _COLUMNS + count]
-                if begin == 0:
-                    out_r[:] = sums_r
-                else:
-                    for c in range(count):
-                        out_r[c] += sums_r[c]
-        bias_b = bias[first : first + count]
-        for r in range(rows):
-            out_r = out[r, first : first + count]
+            _write(sums, b * _COLUMNS, begin > 0, out)
+        _add_bias(bias, b * _COLUMNS, out)
+
+
+@njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
+def _multiply_fives(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> None:
+    """The same, five rows at a time; ``x`` has so many that no five is incomplete.
+
+    A weight that was loaded serves five rows. One row at a time, there are more loads than
+    multiplications, and a core does two of each in a cycle.
+    """
+    rows, width = x.shape
+    sums = np.empty(rows * _COLUMNS, dtype=np.float32)
+    for b in range(len(blocks) // (width * _COLUMNS)):
+        for begin in range(0, width, summed_at_once):
+            sums[:] = 0
+            for d in range(begin, min(begin + summed_at_once, width), 4):
+                at = (b * width + d) * _COLUMNS
+                w = blocks[at : at + 4 * _COLUMNS]
+                for r in range(0, rows, _FIVE):
+                    a0, a1, a2, a3 = x[r, d], x[r, d + 1], x[r, d + 2], x[r, d + 3]
+                    b0, b1, b2, b3 = x[r + 1, d], x[r + 1, d + 1], x[r + 1, d + 2], x[r + 1, d + 3]
+                    c0, c1, c2, c3 = x[r + 2, d], x[r + 2, d + 1], x[r + 2, d + 2], x[r + 2, d + 3]
+                    d0, d1, d2, d3 = x[r + 3, d], x[r + 3, d + 1], x[r + 3, d + 2], x[r + 3, d + 3]
+                    e0, e1, e2, e3 = x[r + 4, d], x[r + 4, d + 1], x[r + 4, d + 2], x[r + 4, d + 3]
+                    sums_r = sums[r * _COLUMNS : (r + _FIVE) * _COLUMNS]
+                    for c in range(_COLUMNS):
+                        w0, w1 = w[c], w[_COLUMNS + c]
+                        w2, w3 = w[2 * _COLUMNS + c], w[3 * _COLUMNS + c]
+                        s = sums_r[c]
+                        s += a0 * w0
+                        s += a1 * w1
+                        s += a2 * w2
+                        s += a3 * w3
+                        sums_r[c] = s
+                        s = sums_r[_COLUMNS + c]
+                        s += b0 * w0
+                        s += b1 * w1
+                        s += b2 * w2
+                        s += b3 * w3
+                        sums_r[_COLUMNS + c] = s
+                        s = sums_r[2 * _COLUMNS + c]
+                        s += c0 * w0
+                        s += c1 * w1
+                        s += c2 * w2
+                        s += c3 * w3
+                        sums_r[2 * _COLUMNS + c] = s
+                        s = sums_r[3 * _COLUMNS + c]
+                        s += d0 * w0
+                        s += d1 * w1
+                        s += d2 * w2
+                        s += d3 * w3
+                        sums_r[3 * _COLUMNS + c] = s
+                        s = sums_r[4 * _COLUMNS + c]
+                        s += e0 * w0
+                        s += e1 * w1
+                        s += e2 * w2
+                        s += e3 * w3
+                        sums_r[4 * _COLUMNS + c] = s
+            _write(sums, b * _COLUMNS, begin > 0, out)
+        _add_bias(bias, b * _COLUMNS, out)
+
+
+@njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
+def _write(sums: Any, first: int, adds: bool, out: Any) -> None:
+    """Put the sums of a block's columns, from ``first`` on, or add them to what is there."""
+    count = min(_COLUMNS, out.shape[1] - first)
+    for r in range(len(out)):
+        out_r = out[r, first : first + count]
+        sums_r = sums[r * _COLUMNS : r * _COLUMNS + count]
+        if adds:
             for c in range(count):
-                out_r[c] += bias_b[c]
-    return read_ahead
+                out_r[c] += sums_r[c]
+        else:
+            out_r[:] = sums_r
+
+
+@njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
+def _add_bias(bias: Any, first: int, out: Any) -> None:
+    count = min(_COLUMNS, out.shape[1] - first)
+    bias_b = bias[first : first + count]
+    for r in range(len(out)):
+        out_r = out[r, first : first + count]
+        for c in range(count):
+            out_r[c] += bias_b[c]
 
 
 class FewRowsLinear(nn.Linear):
@@ -127,7 +189,12 @@ class FewRowsLinear(nn.Linear):
     def of_rows(self, x_RD: np.ndarray) -> np.ndarray:
         """The same by the loop here, on arrays of few rows that lie end to end: [R, N]."""
         out_RN = np.empty((len(x_RD), self.out_features), dtype=np.float32)
-        _multiply(x_RD, self._blocks, self._bias, self._summed_at_once, out_RN)
+        if len(x_RD) <= _FIVE // 2:
+            _multiply(x_RD, self._blocks, self._bias, self._summed_at_once, out_RN)
+            return out_RN
+        if missing := -len(x_RD) % _FIVE:
+            x_RD = np.concatenate((x_RD, np.zeros((missing, self.in_features), dtype=np.float32)))
+        _multiply_fives(x_RD, self._blocks, self._bias, self._summed_at_once, out_RN)
         return out_RN
 
     def forward(self, x: Tensor) -> Tensor:
