@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import time
 import unicodedata
@@ -62,6 +63,15 @@ def test_every_code_point(tokenizer: Tokenizer) -> None:
     lines += ["a".join(characters[i : i + 61]) for i in range(0, 0x4000, 61)]
     decoded = tokenizer.decode(tokenizer.encode(lines))
     assert decoded == [normalize_text(line) for line in lines]
+
+
+def test_a_pickled_copy_is_the_same(tokenizer: Tokenizer) -> None:
+    """What processes are sent that translate side by side."""
+    copy: Tokenizer = pickle.loads(pickle.dumps(tokenizer))
+    rows = tokenizer.encode(TRICKY)
+    assert copy.encode(TRICKY) == rows
+    assert copy.decode(rows) == tokenizer.decode(rows)
+    assert copy.content_hash == tokenizer.content_hash
 
 
 @given(data=st.data())

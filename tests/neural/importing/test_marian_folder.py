@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from nmt.errors import UserError
 from nmt.neural.importing.huggingface_folder import read_huggingface
 from nmt.neural.importing.marian_folder import read_marian
+from nmt.tokenization import TokenizerPair
 from tests.neural.importing.marian_models import make_marian
 
 OPTIONS: dict[str, Any] = {
@@ -102,6 +104,14 @@ def test_the_same_model(folder: tuple[Path, Any]) -> None:
         torch.testing.assert_close(other, tensor, rtol=0, atol=0)
     assert found.tokenizers.content_hash == expected.tokenizers.content_hash
     assert found.search.beam == 6
+
+
+def test_processes_can_be_sent_its_tokenizers(folder: tuple[Path, Any]) -> None:
+    tokenizers = read_marian(folder[0]).tokenizers
+    copy: TokenizerPair = pickle.loads(pickle.dumps(tokenizers))
+    rows = tokenizers.source.encode(["the cat sees a door", "a dog"])
+    assert copy.source.encode(["the cat sees a door", "a dog"]) == rows
+    assert copy.target.decode(rows) == tokenizers.target.decode(rows)
 
 
 @pytest.mark.parametrize(
