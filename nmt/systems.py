@@ -31,7 +31,8 @@ def load(
     they predict (an ensemble); it searches with the settings of the first.
 
     On the CPU PyTorch is set up for the whole process: a thread an operation (sentences are shared
-    out among the cores instead), and the quicker of its libraries for matrix products.
+    out among the cores instead), and the quicker of its libraries for matrix products. Where a
+    neural system translates for more than a moment, it starts a process for each core.
 
     Args:
         path: the folder, or several.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from nmt.neural.searcher import Searcher
 from nmt.worker_processes import SUPPORTED, NoWorker, WorkerProcesses
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 START_SECONDS = 2.0
@@ -52,7 +53,7 @@ class Searchers:
         future.add_done_callback(self._count_finished)
         return future
 
-    def map(self, work: Callable[..., _Result], items: Any) -> list[_Result]:
+    def map(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
         """``[work(item) for item in items]`` by the threads, which any function will do for."""
         return list(self._pool.map(work, items))
 

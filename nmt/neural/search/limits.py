@@ -126,10 +126,14 @@ def text_log_probabilities(logits_RV: Tensor) -> Tensor:
     """
     wide = torch.promote_types(logits_RV.dtype, torch.float32)
     log_p_RV = torch.log_softmax(logits_RV, dim=-1, dtype=wide)
-    if bool(log_p_RV[:, EOS_ID].isnan().any()):  # one NaN makes the whole row NaN
+    # The same numbers: NumPy's calls take a tenth of the time of PyTorch's, which a sentence by
+    # itself would feel.
+    columns: Any = log_p_RV.numpy() if log_p_RV.device.type == "cpu" else log_p_RV
+    end_R = columns[:, EOS_ID]
+    if bool((end_R != end_R).any()):  # one NaN makes the whole row NaN
         raise not_numbers()
     for control in (PAD_ID, BOS_ID, UNK_ID):
-        log_p_RV[:, control] = float("-inf")
+        columns[:, control] = float("-inf")
     return log_p_RV
 
 

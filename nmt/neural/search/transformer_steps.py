@@ -27,6 +27,8 @@ from nmt.neural.search.rows import (
 )
 from nmt.neural.search.shortlist import CandidateLists
 
+_ZERO = np.zeros(1, dtype=np.int64)
+
 
 class TransformerSteps:
     """The decoder's state over a batch of source sentences."""
@@ -78,7 +80,7 @@ class TransformerSteps:
         row_R = filled_up(rows, takes_few=self._model.takes_few_rows)
         parent_R, sentence_R = parent_R[row_R], sentence_R[row_R]
         # Rows that begin are at step 0: their parent, -1, is the last of one row too many.
-        self._step_R = np.append(self._step_R + 1, 0)[parent_R]
+        self._step_R = np.concatenate((self._step_R + 1, _ZERO))[parent_R]
         begin_R, end_R = self._begins[sentence_R], self._ends[sentence_R]
         self._history.go_on(parent_R, self._step_R)
         if self._few_rows is not None and rows <= FEW_ROWS and not weights:
