@@ -30,14 +30,25 @@ FEW_ROWS: Final = 8
 _COLUMNS: Final = 128
 _UNROLLED: Final = 8
 _FIVE: Final = 5
+_LINE: Final = 16
+"""Numbers of a cache line."""
+_AHEAD: Final = 16 * _COLUMNS
 _MANY_ROWS: Final = 320
 _FUSED: Final = {"nsz", "contract"}
 """Liberties of the arithmetic: none but to fuse multiplications with additions."""
 
 
 @njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
-def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> None:
-    """Fill ``out``, one row at a time."""
+def multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> None:
+    """Fill ``out``, [R, N], one row at a time.
+
+    Args:
+        x: [R, D].
+        blocks: the weights, laid out.
+        bias: [N].
+        summed_at_once: inputs whose products are added up before that sum is added to the rest.
+        out: [R, N].
+    """
     rows, width = x.shape
     # What stands side by side in one array is known to be apart: the inner loop needs no checks.
     sums = np.empty(rows * _COLUMNS, dtype=np.float32)
@@ -67,13 +78,15 @@ def _multiply(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> 
 
 
 @njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
-def _multiply_fives(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> None:
+def multiply_fives(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: Any) -> Any:
     """The same, five rows at a time; ``x`` has so many that no five is incomplete.
 
     A weight that was loaded serves five rows. One row at a time, there are more loads than
-    multiplications, and a core does two of each in a cycle.
+    multiplications, and a core does two of each in a cycle. What is returned is only there because
+    the compiler leaves out vain reading.
     """
     rows, width = x.shape
+    read_ahead = np.float32(0)
     sums = np.empty(rows * _COLUMNS, dtype=np.float32)
     for b in range(len(blocks) // (width * _COLUMNS)):
         for begin in range(0, width, summed_at_once):
@@ -81,6 +94,10 @@ def _multiply_fives(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: An
             for d in range(begin, min(begin + summed_at_once, width), 4):
                 at = (b * width + d) * _COLUMNS
                 w = blocks[at : at + 4 * _COLUMNS]
+                # Weights come from far memory: one number of each cache line calls it in time.
+                coming = blocks[at + _AHEAD : at + _AHEAD + 4 * _COLUMNS]
+                for c in range(0, len(coming), _LINE):
+                    read_ahead += coming[c]
                 for r in range(0, rows, _FIVE):
                     a0, a1, a2, a3 = x[r, d], x[r, d + 1], x[r, d + 2], x[r, d + 3]
                     b0, b1, b2, b3 = x[r + 1, d], x[r + 1, d + 1], x[r + 1, d + 2], x[r + 1, d + 3]
@@ -123,6 +140,7 @@ def _multiply_fives(x: Any, blocks: Any, bias: Any, summed_at_once: int, out: An
                         sums_r[4 * _COLUMNS + c] = s
             _write(sums, b * _COLUMNS, begin > 0, out)
         _add_bias(bias, b * _COLUMNS, out)
+    return read_ahead
 
 
 @njit(nogil=True, cache=True, fastmath=_FUSED, error_model="numpy")
@@ -157,19 +175,22 @@ class FewRowsLinear(nn.Linear):
         outputs, inputs = weight_ND.shape
         super().__init__(inputs, outputs, bias=bias_N is not None, device="meta")
         self.weight, self.bias = weight_ND, bias_N  # type: ignore[assignment]  # not to be trained
-        self._blocks = np.empty(0, dtype=np.float32)
-        self._bias = np.zeros(outputs, dtype=np.float32)
+        self.laid_out = np.empty(0, dtype=np.float32)
+        """The weights, as the loops here read them."""
+        self.bias_row = np.zeros(outputs, dtype=np.float32)
+        """The bias, or zeros."""
         if bias_N is not None:
-            self._bias = bias_N.detach().numpy()
-        self._summed_at_once = 0
+            self.bias_row = bias_N.detach().numpy()
+        self.summed_at_once = 0
+        """Inputs whose products are added up before the sum is added to those before."""
         if weight_ND.dtype == torch.float32 and inputs % _UNROLLED == 0:
-            self._blocks = _in_blocks(weight_ND.detach())
-            self._summed_at_once = self._find_summed_at_once()
+            self.laid_out = _in_blocks(weight_ND.detach())
+            self.summed_at_once = self._find_summed_at_once()
 
     @property
     def equals_library(self) -> bool:
         """Whether the loop here computes few rows: whether it gives the library's numbers."""
-        return self._summed_at_once > 0
+        return self.summed_at_once > 0
 
     def _find_summed_at_once(self) -> int:
         """Inputs whose products the library adds up before it adds the sum to those before.
@@ -181,7 +202,7 @@ class FewRowsLinear(nn.Linear):
         with torch.inference_mode():
             wanted_RN = F.linear(x_RD, self.weight, self.bias)[:FEW_ROWS].numpy()
             for inputs in (self.in_features, 512, 384, 256, 192, 128, 64):
-                self._summed_at_once = inputs
+                self.summed_at_once = inputs
                 if np.array_equal(self.of_rows(x_RD[:FEW_ROWS].numpy()), wanted_RN):
                     return inputs
         return 0
@@ -190,18 +211,24 @@ class FewRowsLinear(nn.Linear):
         """The same by the loop here, on arrays of few rows that lie end to end: [R, N]."""
         out_RN = np.empty((len(x_RD), self.out_features), dtype=np.float32)
         if len(x_RD) <= _FIVE // 2:
-            _multiply(x_RD, self._blocks, self._bias, self._summed_at_once, out_RN)
-            return out_RN
-        if missing := -len(x_RD) % _FIVE:
-            x_RD = np.concatenate((x_RD, np.zeros((missing, self.in_features), dtype=np.float32)))
-        _multiply_fives(x_RD, self._blocks, self._bias, self._summed_at_once, out_RN)
+            multiply(x_RD, self.laid_out, self.bias_row, self.summed_at_once, out_RN)
+        else:
+            x_RD = filled_rows(x_RD)
+            multiply_fives(x_RD, self.laid_out, self.bias_row, self.summed_at_once, out_RN)
         return out_RN
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] to [..., N]."""
-        if x.ndim != 2 or len(x) > FEW_ROWS or not self._summed_at_once:
+        if x.ndim != 2 or len(x) > FEW_ROWS or not self.summed_at_once:
             return F.linear(x, self.weight, self.bias)
         return torch.from_numpy(self.of_rows(x.contiguous().numpy()))
+
+
+def filled_rows(x_RD: np.ndarray) -> np.ndarray:
+    """Rows, and as many zeros as it takes that `multiply_fives` can have them, if it is to."""
+    if len(x_RD) <= _FIVE // 2 or not (missing := -len(x_RD) % _FIVE):
+        return x_RD
+    return np.concatenate((x_RD, np.zeros((missing, x_RD.shape[1]), dtype=x_RD.dtype)))
 
 
 def _in_blocks(weight_ND: Tensor) -> np.ndarray:

@@ -19,7 +19,8 @@ from nmt.neural.kernels.compiled import REORDER
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
-def _norm(x: Any, weight: Any, bias: Any, epsilon: Any, centred: bool, out: Any) -> None:
+def normalize(x: Any, weight: Any, bias: Any, epsilon: Any, centred: bool, out: Any) -> None:
+    """Fill ``out``, [R, D]: LayerNorm, or RMSNorm where rows are not centred."""
     rows, width = x.shape
     share = x.dtype.type(1.0 / width)
     for r in range(rows):
@@ -53,17 +54,28 @@ class RowNorm(nn.Module):
         bias: Tensor | None = None
         if isinstance(norm, nn.LayerNorm):
             self.bias = bias = norm.bias
-        self._centred = isinstance(norm, nn.LayerNorm)
+        self.centred = isinstance(norm, nn.LayerNorm)
+        """Whether it is a LayerNorm."""
         self._weight = norm.weight.detach().numpy()
         self._bias = np.zeros_like(self._weight) if bias is None else bias.detach().numpy()
         assert self._weight.dtype == np.float32
         assert norm.eps is not None
-        self._epsilon = np.float32(norm.eps)
+        self.epsilon = np.float32(norm.eps)
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return len(self._weight)
+
+    @property
+    def weight_and_bias(self) -> tuple[np.ndarray, np.ndarray]:
+        """[D] each; a bias of zeros if there is none."""
+        return self._weight, self._bias
 
     def of_rows(self, x_RD: np.ndarray) -> np.ndarray:
         """The same on arrays, [R, D] to [R, D]."""
         out_RD = np.empty_like(x_RD)
-        _norm(x_RD, self._weight, self._bias, self._epsilon, self._centred, out_RD)
+        normalize(x_RD, self._weight, self._bias, self.epsilon, self.centred, out_RD)
         return out_RD
 
     def forward(self, x_RD: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def step_cross_attention_reference(
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
-def _attend(q: Any, kv: Any, places: Any, counts: Any, heads: int, out: Any, mean: Any) -> None:
+def attend_rows(q: Any, kv: Any, places: Any, counts: Any, heads: int, out: Any, mean: Any) -> None:
     """Row r attends to the first ``counts[r]`` of its places; ``mean`` may have no rows."""
     rows, width = q.shape
     head = width // heads
@@ -99,7 +99,9 @@ def attend(
 ) -> NDArray[Any]:  # fmt: skip
     """Attend from each row to the first ``counts`` of its places: [R, D]; arrays lie end to end."""
     out_RD = np.empty_like(q_RD)
-    _attend(q_RD, kv_P2D, places_RT, counts_R, heads, out_RD, np.empty((0, 0), dtype=q_RD.dtype))
+    attend_rows(
+        q_RD, kv_P2D, places_RT, counts_R, heads, out_RD, np.empty((0, 0), dtype=q_RD.dtype)
+    )
     return out_RD
 
 
@@ -145,7 +147,7 @@ def step_cross_attention(
     places_RS = begin_R.numpy()[:, None] + np.arange(counts_R.max())
     out_RHE = q_RHE.new_empty(q_RHE.shape)
     weights_RS = q_RHE.new_zeros(places_RS.shape if weights else (0, 0))
-    _attend(
+    attend_rows(
         q_RHE.flatten(1).contiguous().numpy(),
         kv_M2HE.flatten(1).numpy(),
         places_RS,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 
+from nmt.neural.kernels.few_rows_layer import FewRowsLayer, few_rows_layer
 from nmt.neural.kernels.few_rows_linear import FewRowsLinear
 from nmt.neural.kernels.row_norm import RowNorm
 from nmt.neural.model.architecture import Architecture
-from nmt.neural.model.transformer import Transformer
+from nmt.neural.model.transformer import DecoderLayer, Transformer
 
 _VECTOR = 32
 """Numbers that PyTorch computes together at most; what is left over, it computes one by one."""
@@ -42,6 +45,24 @@ def prepare_few_rows(model: Transformer) -> None:
         model.set_submodule(name, replacement)
     model.output_map = output
     model.takes_few_rows = True
+    if model.architecture.decoder == "attention" and model.architecture.positions != "rotary":
+        layers = [_whole_layer(cast(DecoderLayer, layer)) for layer in model.decoder]
+        if all(layers):
+            model.few_rows_layers = [layer for layer in layers if layer is not None]
+
+
+def _whole_layer(layer: DecoderLayer) -> FewRowsLayer | None:
+    return few_rows_layer(
+        [
+            layer.self_attention.qkv, layer.self_attention.out,
+            layer.cross_attention.q, layer.cross_attention.out,
+            layer.feed_forward.inner, layer.feed_forward.outer,
+        ],
+        [layer.self_attention_norm, layer.cross_attention_norm, layer.feed_forward_norm],
+        layer.feed_forward.activation,
+        heads=layer.self_attention.heads,
+        pre_norm=layer.pre_norm,
+    )  # fmt: skip
 
 
 def _replacement(module: nn.Module) -> FewRowsLinear | RowNorm | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from nmt.neural.kernels.dropout import DropoutKeys, dropout_add
+from nmt.neural.kernels.few_rows_layer import FewRowsLayer
 from nmt.neural.kernels.few_rows_linear import FewRowsLinear
 from nmt.neural.kernels.int8_linear import Int8Linear
 from nmt.neural.model.architecture import Architecture
@@ -163,6 +164,8 @@ class Transformer(nn.Module):
         """What multiplies by ``output`` in search, where `use_int8` or `prepare_few_rows` says."""
         self.takes_few_rows = False
         """Whether few rows may come as they are: see `nmt.neural.search.rows`."""
+        self.few_rows_layers: list[FewRowsLayer] | None = None
+        """The decoder's layers for few rows, where one call can compute a whole layer."""
         self.step_graphs: StepGraphs | None = None
         """What searches on a GPU, where `nmt.neural.search.graph_steps.prepare_graphs` says."""
 

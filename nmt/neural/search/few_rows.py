@@ -18,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nmt.neural.kernels.few_rows_linear import filled_rows
 from nmt.neural.kernels.step_attention import attend
 from nmt.neural.model.layers import FeedForward
 from nmt.neural.model.transformer import DecoderLayer, Transformer
-from nmt.neural.search.histories import History
+from nmt.neural.search.histories import History, KeysHistory
 
 
 class _Rows(Protocol):
@@ -90,6 +91,7 @@ class FewRowsDecoder:
         learned = architecture.positions == "learned"
         positions_LD = embedding.learned.detach() if learned else embedding.positions
         self._positions_LD: NDArray[Any] = positions_LD.numpy()
+        self._whole = model.few_rows_layers
         self._layers = [_Layer.of(cast(DecoderLayer, layer)) for layer in model.decoder]
         self._memories = [memory.flatten(1).numpy() for memory in memories]
         self._norm = model.decoder_norm
@@ -114,6 +116,15 @@ class FewRowsDecoder:
         x_RD = self._table_VD[piece_R] * self._scale + self._positions_LD[step_R]
         count_R = end_R - begin_R
         place_RS = begin_R[:, None] + np.arange(count_R.max())
+        if self._whole is not None and isinstance(history, KeysHistory):
+            rows, x_RD = len(x_RD), filled_rows(x_RD)
+            places = history.places(rows)
+            for whole, cache, memory in zip(
+                self._whole, history.caches(), self._memories, strict=True
+            ):
+                x_RD = whole(x_RD, rows, cache, *places, memory, place_RS, count_R)
+            normed: Tensor = self._norm(torch.from_numpy(x_RD[:rows]))
+            return normed
         for number, layer in enumerate(self._layers):
             maps = layer.maps.of_rows(self._enter(x_RD, layer.maps_norm))
             y_RD = history.look_back_rows(number, maps, self._heads)

@@ -139,6 +139,14 @@ class KeysHistory:
         y_RD = layer.self_attention.out(mixed_RHE.flatten(1))
         return layer.leave(y_RD, x_RD, layer.self_attention_norm, None)
 
+    def caches(self) -> list[np.ndarray]:
+        """Of each layer, on the CPU: [P, 2 D]."""
+        return [cache.flatten(1).numpy() for cache in self._caches]
+
+    def places(self, rows: int) -> tuple[int, np.ndarray, np.ndarray]:
+        """The first place of the rows that go on; and of each, those of its steps, and how many."""
+        return self._used - rows, self._place_RT, self._steps_done_R + 1
+
     def look_back_rows(self, number: int, maps_RN: np.ndarray, heads: int) -> np.ndarray:
         """See ``History.look_back_rows``."""
         rows, width = len(maps_RN), maps_RN.shape[1] // 3
