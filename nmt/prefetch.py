@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def prefetch(items: Iterable[T], depth: int = 4, *, name: str) -> Generator[T, None, None]:
+def prefetch(
+    items: Iterable[T],
+    depth: int = 4,
+    *,
+    name: str,
+    interrupt: Callable[[], object] = lambda: None,
+) -> Generator[T, None, None]:
     """The same items, made ahead in a thread; closing the iterator ends the thread.
 
     Args:
         items: what is made ahead; asked for one at a time, by that thread only.
         depth: made items that wait at most.
         name: the thread's.
+        interrupt: ends the making of an item that may never come; called before the thread is
+            waited for.
 
     Raises what making an item raises, after all items before it.
     """
@@ -49,4 +57,5 @@ def prefetch(items: Iterable[T], depth: int = 4, *, name: str) -> Generator[T, N
             yield item[0]
     finally:
         closed.set()
+        interrupt()
         thread.join()

@@ -179,11 +179,11 @@ class Translator(ABC):
         begun: Iterable[WindowSearch] = self._begin_all(given, options, unfinished)
         with contextlib.ExitStack() as at_end:
             at_end.callback(_cancel, unfinished)
+            close = given.close if isinstance(given, Windows) else lambda: None
+            at_end.callback(close)
             if ahead and self.searches_at_once > 1:
-                begun = prefetch(begun, _WINDOWS_AHEAD, name="nmt-windows")
+                begun = prefetch(begun, _WINDOWS_AHEAD, name="nmt-windows", interrupt=close)
                 at_end.callback(begun.close)
-            if isinstance(given, Windows):
-                at_end.callback(given.close)  # before the other, which waits for it
             for window in begun:
                 yield window.result()
                 unfinished.popleft()

@@ -134,10 +134,11 @@ def _start_template(
             pairs.append((ours, theirs.enter_context(other).fileno()))
         (state, state_there), *workers = pairs
         there = [descriptor for _, descriptor in workers]
+        path = [entry for entry in sys.path if isinstance(entry, str)]  # Python ignores others, too
         template = subprocess.Popen(
             [
                 sys.executable, "-c",
-                _START.format(path=sys.path, state=state_there, workers=there),
+                _START.format(path=path, state=state_there, workers=there),
             ],
             pass_fds=[state_there, *there],
             env={**os.environ, **_ONE_THREAD},
@@ -191,7 +192,7 @@ def run_template(state: int, workers: Sequence[int]) -> None:
     try:
         with socket.socket(fileno=state) as stream, stream.makefile("rb") as file:
             held: Waking = pickle.load(file)
-    except EOFError:
+    except (EOFError, OSError, pickle.UnpicklingError):
         return  # who started us has ended
     held.wake()
     threads = len(list(Path("/proc/self/task").iterdir()))

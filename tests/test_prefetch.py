@@ -67,6 +67,23 @@ def test_errors_reach_the_consumer_after_what_came_before() -> None:
     assert threads() == []
 
 
+def test_it_does_not_wait_for_what_never_comes() -> None:
+    """As when somebody presses Ctrl-C who has not typed anything."""
+    ended = threading.Event()
+
+    def waiting() -> Iterator[int]:
+        yield 0
+        ended.wait(30)
+
+    items = prefetch(waiting(), name="ahead", interrupt=ended.set)
+    next(items)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        items.throw(KeyboardInterrupt())
+    assert time.monotonic() - began < 10
+    assert threads() == []
+
+
 def test_making_overlaps_with_using() -> None:
     """Ten of 30 ms on each side take less than one after the other."""
 

@@ -146,6 +146,29 @@ def test_what_cannot_start_is_no_worker(monkeypatch: pytest.MonkeyPatch) -> None
     workers.close()
 
 
+def test_a_path_of_imports_may_hold_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, Path("somewhere"), b"else", None])
+    workers: WorkerProcesses[Table] = WorkerProcesses(Table(np.ones(2)), 1)
+    assert workers.wait() == 1
+    workers.close()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_nothing_is_said_when_its_owner_ends_early(seconds: float) -> None:
+    script = f"""
+        import os, time
+        import numpy as np
+        from nmt.worker_processes import WorkerProcesses
+        from tests.test_worker_processes import Table
+        workers = WorkerProcesses(Table(np.zeros(10_000_000)), 2)
+        time.sleep({seconds})
+        os._exit(0)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, check=True)  # which waits for all of them
+    assert done.stderr == b""
+
+
 def test_what_breaks_while_it_starts_is_no_worker(capfd: pytest.CaptureFixture[str]) -> None:
     workers: WorkerProcesses[Table] = WorkerProcesses(Table(np.zeros(1), breaks="so there"), 2)
     assert workers.wait() == 0

@@ -28,9 +28,15 @@ def export(
         typer.Option(help="What to write.", show_default=False),
     ],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Where to.", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where to.",
+            show_default="beside the model, MODEL-TO[-QUANTIZATION]",
+        ),
+    ] = None,
     quantization: Annotated[
         Literal["int8", "int16", "float16", "bfloat16"] | None,
         typer.Option(help="Type in which weights are kept.", show_default="float32"),
@@ -77,6 +83,9 @@ def export(
         raise UserError(
             f"{len(references)} lines, but there are {len(lines)} in {check}", where=str(reference)
         )
+    if output is None:
+        model = model.resolve()
+        output = model.with_name("-".join(filter(None, (model.name, to, quantization))))
     folder = export_model(model, to, output, quantization)
     size = sum(facts.size for facts in folder.files.values())
     typer.echo(f"{output}: {size / 1e6:.1f} MB")

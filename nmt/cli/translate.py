@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli import search_options
-from nmt.cli.common import run
+from nmt.cli.common import INTERRUPTED, run
 from nmt.cli.format_options import (
     ColumnOption,
     ExplainOption,
@@ -285,7 +286,14 @@ def _display(
 
 def main() -> None:
     """Run ``nmt-translate`` with the arguments of the command line."""
-    run(translate)
+    try:
+        run(translate)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            # All is said and put away; what threads are still searching for, nobody waits for.
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
 
 
 if __name__ == "__main__":

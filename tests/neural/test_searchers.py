@@ -7,6 +7,8 @@ import itertools
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -243,6 +245,30 @@ def test_closing_does_not_wait_for_input(translator: NeuralTranslator) -> None:
     take_one(translator.translate_windows(lines()))
     assert time.monotonic() - began < PATIENCE / 2
     never.set()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("cores", [1, 2])
+def test_an_interrupt_ends_the_command_while_it_waits_for_input(
+    cores: int, tokenizers: TokenizerPair, tmp_path: Path
+) -> None:
+    folder = write_model(tmp_path / "model", "transformer", tokenizers, seed=1).path
+    script = (
+        "import nmt.neural.device as device; "
+        f"device.available_cores = lambda: {cores}; "
+        "from nmt.cli.translate import main; main()"
+    )
+    command = [sys.executable, "-c", script, str(folder), "--device", "cpu"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"The cat sees the river.\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
 
 
 def test_a_file_is_answered_before_much_of_it_is_read(translator: NeuralTranslator) -> None:

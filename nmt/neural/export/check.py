@@ -69,7 +69,9 @@ def check_export(model: Path, exported: Path, lines: Sequence[str]) -> Agreement
         theirs += [best[0].pieces for best in other.search_pieces(part, greedy)]
     parted = [n for n, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
     gaps = _gaps(native, [sources[n] for n in parted], ours, theirs, parted)
-    texts = [[one.text for one in each.translate(lines)] for each in (native, other)]
+    texts = [
+        [one.text for one in each.translate(lines)] for each in (native, other)
+    ]
     same_beam = [a == b for a, b in zip(*texts, strict=True)]
     return Agreement(
         len(sources), 1 - len(parted) / len(sources), max(gaps, default=0.0),
@@ -117,7 +119,7 @@ def same_in_transformers(exported: Path, lines: Sequence[str]) -> float | None:
     transformers.logging.disable_progress_bar()
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(exported).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
-    ours = load(exported, device="cpu", backend="native").translate(lines, beam=1)
+    ours = load(exported, device="cpu", backend="native").translate(lines, beam=1, shortlist=False)
     same = 0
     for first in range(0, len(lines), _AT_ONCE):
         part = list(lines[first : first + _AT_ONCE])

@@ -86,11 +86,12 @@ def test_a_shortlist_is_no_difference_of_models(
                 one.vocabulary_size
                 for one in (translator.tokenizers.source, translator.tokenizers.target)
             )
-            translator.shortlist = Shortlist(
+            searcher = translator.searchers.searcher
+            searcher.shortlist = Shortlist(
                 np.arange(4, 7, dtype=np.int32), np.zeros(source + 1, dtype=np.int64),
                 np.zeros(0, dtype=np.int32), target,
             )  # fmt: skip
-            translator.settings = translator.settings.model_copy(update={"shortlist": True})
+            searcher.settings = searcher.settings.model_copy(update={"shortlist": True})
         return translator
 
     monkeypatch.setattr(check, "load", load)
@@ -191,6 +192,8 @@ def test_the_command(
     assert run(*int8, "--check", lines, "--no-check") == 2
     assert "--check and --no-check contradict each other" in capsys.readouterr().err
     assert sorted((tmp_path / "exported").iterdir()) == before
+    assert run("--to", "safetensors", "--quantization", "float16", "--no-check") == 0
+    assert (model.parent / f"{model.name}-safetensors-float16" / "model.safetensors").exists()
 
 
 def test_an_exported_model_begins_as_it_is_told(
