@@ -60,6 +60,25 @@ def ladder_table(folder: Path) -> list[str]:
     return rows
 
 
+def sizes_table(folder: Path) -> list[str]:
+    """BLEU by training pairs, of the example's systems that were trained on parts of them."""
+    path = folder / "sizes" / f"{EXAMPLE}.json"
+    if not path.exists():
+        return []
+    results = read_results(path)
+    points = [one for one in results.sizes if one.test == results.tests[0].name]
+    bleu = {(one.system, one.num_pairs): one.bleu.value for one in points}
+    sizes = sorted({size for _, size in bleu})
+    rows = [
+        f"| `{results.recipe}`, training pairs | {' | '.join(f'{size:,}' for size in sizes)} |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for system in results.systems:
+        cells = (f"{bleu[system.name, size]:.1f}" for size in sizes)
+        rows.append(f"| {system.name} | {' | '.join(cells)} |")
+    return rows
+
+
 def _jump(results: Results, test: TestSet) -> str:
     """What the best network gains in BLEU, with the p-value of approximate randomisation."""
     by_kind = {system.kind: system.name for system in results.systems}
@@ -254,6 +273,7 @@ def make(root: Path, page: str = "README.md") -> str:
     text = (root / page).read_text(encoding="utf-8")
     tables = {
         "ladder": ladder_table(root / "recipes" / "results"),
+        "sizes": sizes_table(root / "recipes" / "results"),
         "costs": cost_table(root / "recipes" / "results"),
         "phrase-based": phrase_based_table(root / "scripts" / "results"),
         "speed": speed_table(root / "scripts" / "results"),

@@ -2,8 +2,9 @@
 
     python -m scripts.record_benchmark runs/RECIPE/benchmark/results.json
 
-writes ``recipes/results/RECIPE.json``, of which the README's tables are made. Sentences stay
-behind: most corpora may not be passed on.
+writes ``recipes/results/RECIPE.json``, of which the README's tables are made; results of
+``nmt-bench --sizes`` go to ``recipes/results/sizes``, as those of the whole recipe are others.
+Sentences stay behind: most corpora may not be passed on.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def main(
     """Write the figures of benchmarks beside their recipes."""
     for path in results:
         kept = without_text(read_results(path))
-        output = RESULTS / f"{kept.recipe}.json"
+        output = (RESULTS / "sizes" if kept.sizes else RESULTS) / f"{kept.recipe}.json"
+        output.parent.mkdir(exist_ok=True)
         write_json(output, kept.model_dump(mode="json"))
         print(f"wrote {output.relative_to(RESULTS.parents[1])}")
 
