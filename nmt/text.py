@@ -11,6 +11,8 @@ _SURROGATES = regex.compile("[\ud800-\udfff]")
 # White space, control and format characters (zero-width spaces and joiners, byte order marks, soft
 # hyphens, direction marks): nothing of these can be seen, hence nothing can be translated.
 _VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Cf}]")
+# Characters of a text that messages show.
+_SHOWN = 60
 
 
 def is_blank(line: str) -> bool:
@@ -32,3 +34,8 @@ def clean_line(line: str) -> str:
     if _SURROGATES.search(line):
         line = line.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return line
+
+
+def shown(text: str) -> str:
+    """Text in quotation marks as messages show it: no more of it than its beginning."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -20,7 +20,7 @@ from nmt.prefetch import prefetch
 from nmt.search_options import MinimumRisk, Sampling, SearchKeywords, SearchOptions
 from nmt.segmentation import Segment, split_to_fit
 from nmt.streaming import Windows, chunks
-from nmt.text import clean_line, is_blank
+from nmt.text import clean_line, is_blank, shown
 from nmt.translation import Explanation, Hypothesis, Line, Translation
 from nmt.window_search import WindowSearch
 
@@ -44,8 +44,6 @@ _FIRST_WINDOW = 32
 _WINDOWS_AHEAD = 1
 # Windows are filled before anything is tokenized, so their size is guessed from characters.
 _CHARACTERS_A_PIECE = 4
-# Characters of a line that messages show.
-_SHOWN = 60
 
 
 class Translator(ABC):
@@ -211,6 +209,7 @@ class Translator(ABC):
                     segments_of_line,
                     guides,
                     options,
+                    first_line=num_lines + 1,
                     first_draw=num_segments,
                     batch_tokens=self._batch_tokens(options),
                 )
@@ -265,8 +264,8 @@ def _guides(
     try:
         return [options.glossary.guide(segment.text, prefix) for segment in segments]
     except UserError as error:
-        text = " ".join(segment.text for segment in segments)[:_SHOWN]
-        raise UserError(str(error), where=f"line {line}, {text!r}") from error
+        text = shown(" ".join(segment.text for segment in segments))
+        raise UserError(str(error), where=f"line {line}, {text}") from error
 
 
 def _size(line: str | Line) -> int:

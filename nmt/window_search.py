@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.begun import Begun
+from nmt.errors import UserError
 from nmt.guide import Guide
 from nmt.search_options import MinimumRisk, SearchOptions
 from nmt.segmentation import Segment
-from nmt.text import one_line
+from nmt.text import one_line, shown
 from nmt.translation import Hypothesis, Translation, assemble
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class WindowSearch:
         guides: Sequence[Guide],
         options: SearchOptions,
         *,
+        first_line: int,
         first_draw: int,
         batch_tokens: int,
     ) -> None:
@@ -42,10 +44,11 @@ class WindowSearch:
             lines: the segments of each line.
             guides: what the translation of each segment must be like.
             options: of the searches.
+            first_line: number of the first line, for messages.
             first_draw: number of the first segment, for samples.
             batch_tokens: source positions of a batch, padding included.
         """
-        self._lines = lines
+        self._lines, self._first_line = lines, first_line
         self._language = translator.target_language
         self._options = options
         # Samples of the same text are to differ, the best translations of it are the same.
@@ -78,7 +81,10 @@ class WindowSearch:
         """The translation of each line, in order; raises what a search raised."""
         risk, nbest = self._options.minimum_risk, self._options.nbest
         for batch, begun in self._begun:
-            results = begun.result()
+            try:
+                results = begun.result()
+            except UserError as error:
+                raise self._with_line(error) from None
             if risk is not None:
                 results = _least_risk(results, risk, drawn=self._options.sampling is not None)
             for key, hypotheses in zip(batch, results, strict=True):
@@ -91,6 +97,14 @@ class WindowSearch:
             assemble(line, list(itertools.islice(found, len(line))), self._language, nbest)
             for line in self._lines
         ]
+
+    def _with_line(self, error: UserError) -> UserError:
+        """The same, with the number of the first line that has the segment that it names."""
+        for number, segments in enumerate(self._lines, start=self._first_line):
+            if any(shown(segment.text) == error.where for segment in segments):
+                error.where = f"line {number}, {error.where}"
+                break
+        return error
 
     def cancel(self) -> None:
         """Leave out what nobody is searching for yet."""

@@ -147,6 +147,17 @@ def test_mistakes_are_told_as_ever(translator: NeuralTranslator) -> None:
         translator.translate(LINES, shortlist=True)
 
 
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_condition_that_nothing_meets_is_told_with_its_line(
+    processes: bool, translator: NeuralTranslator
+) -> None:
+    translator = in_processes(translator) if processes else translator
+    glossary = Glossary([Entry("bicycle", ("long " * 200,), forbidden=False, line=1)])
+    lines = [line for line in TEXT if "bicycle" not in line] * 5 + ["your bicycle"]
+    with pytest.raises(UserError, match=f"line {len(lines)}, 'your bicycle': .* pieces"):
+        translator.translate(lines, glossary=glossary, batch_tokens=100)
+
+
 def test_what_dead_workers_leave_is_done_here(translator: NeuralTranslator) -> None:
     expected = [one.text for one in translator.translate(LINES)]
     processes = in_processes(translator).searchers.processes

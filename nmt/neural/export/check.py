@@ -69,9 +69,7 @@ def check_export(model: Path, exported: Path, lines: Sequence[str]) -> Agreement
         theirs += [best[0].pieces for best in other.search_pieces(part, greedy)]
     parted = [n for n, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
     gaps = _gaps(native, [sources[n] for n in parted], ours, theirs, parted)
-    texts = [
-        [one.text for one in each.translate(lines)] for each in (native, other)
-    ]
+    texts = [[one.text for one in each.translate(lines)] for each in (native, other)]
     same_beam = [a == b for a, b in zip(*texts, strict=True)]
     return Agreement(
         len(sources), 1 - len(parted) / len(sources), max(gaps, default=0.0),

@@ -15,12 +15,11 @@ from nmt.errors import UserError
 from nmt.guide import Guide
 from nmt.neural.search.hypotheses import FoundPieces
 from nmt.neural.search.piece_automata import PieceAutomaton, Spelling
+from nmt.text import shown
 from nmt.tokenization.protocol import EOS_ID
 
 _SLACK: Final = 4
 """Pieces beyond those that the conditions need at least: for the words that must part terms."""
-_SHOWN: Final = 60
-"""Characters of a sentence that are shown in messages."""
 _NEARER: Final = 2
 """Candidates that bring a term nearer, of each row and term."""
 
@@ -61,8 +60,7 @@ class Conditions:
 
     def error(self, what: str, mend: str | None = None) -> UserError:
         """What is wrong with the conditions of this sentence."""
-        name = self.name if len(self.name) <= _SHOWN else f"{self.name[:_SHOWN]}..."
-        return UserError(what, where=repr(name) if name else None, mend=mend)
+        return UserError(what, where=shown(self.name) if self.name else None, mend=mend)
 
     @property
     def all(self) -> tuple[PieceAutomaton, ...]:
