@@ -271,8 +271,10 @@ def test_an_interrupt_ends_the_command_while_it_waits_for_input(
     )
     command = [sys.executable, "-c", script, str(folder), "--device", "cpu"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Where these tests run in the background, Ctrl-C is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
         assert process.stdin
         assert process.stdout
         process.stdin.write(b"The cat sees the river.\n")
