@@ -109,13 +109,14 @@ class WorkerProcesses(Generic[Held]):
             raise NoWorker from None
         try:
             connection.send((function, arguments))
-            result, error, where = connection.recv()
+            answer: tuple[_Result, Exception | None, str] = connection.recv()
         except (OSError, EOFError):
             raise NoWorker from None
         self._idle.put(connection)
+        result, error, where = answer
         if error is not None:
             raise error from WorkerFailure(where)
-        return result  # type: ignore[no-any-return]
+        return result
 
     def close(self) -> None:
         """End the workers, also in the middle of a call."""

@@ -39,9 +39,9 @@ def keep_freed_memory() -> None:
 def give_back_memory() -> None:
     """Give what was kept back to the kernel, once in a while.
 
-    Blocks of ever other sizes leave gaps that nothing fits into: in an hour of training a recurrent
-    network on long lines, 5 GB of which 1 GB was in use. Does nothing where the C library is not
-    glibc.
+    Blocks of ever other sizes leave gaps that nothing fits into: a recurrent network that was
+    trained on long lines had 2.3 GB after 600 updates, and 0.8 to 1 GB of it in use; after 6,000 it
+    had 5 GB. Does nothing where the C library is not glibc.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

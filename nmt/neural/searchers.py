@@ -15,14 +15,14 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 START_SECONDS = 2.0
-"""Processes are started when threads have computed so long, and more waits to be done: who waits no
-longer than starting takes is at worst half as fast as who had known."""
+"""Processes are started when threads have computed so long, about what starting takes, and more
+waits to be done: shorter work is done before they could help."""
 
 
 class Searchers:
     """A fixed number of threads that search, or have a process each that does it for them.
 
-    Threads take turns at Python's lock: on two cores two of them do 1.3 to 1.8 times as much as
+    Threads take turns at Python's lock: on two cores two of them do 1.5 to 1.8 times as much as
     one, as the model is small or large, and two processes 1.9 and more (docs/deployment.md).
     """
 

@@ -116,12 +116,14 @@ class NeuralTranslator(PieceTranslator):
         self, sources: Sequence[np.ndarray], options: SearchOptions, draws: Sequence[int] = ()
     ) -> list[list[FoundPieces]]:
         """The n-best pieces of each source, in order: `Searcher.search_pieces`, on all cores."""
-        parts = self._parts(len(sources))
-        searcher = self.searchers.searcher
-        found = self.map_parallel(
-            lambda part: searcher.search_pieces(sources[part], options, draws[part]), parts
-        )
-        return [found[i % len(parts)][i // len(parts)] for i in range(len(sources))]
+        if self.workers == 1 or len(sources) == 1:
+            return self.searchers.searcher.search_pieces(sources, options, draws)
+        return DealtOut(
+            [
+                self.searchers.submit(Searcher.search_pieces, sources[part], options, draws[part])
+                for part in self._parts(len(sources))
+            ]
+        ).result()
 
     def _parts(self, number: int) -> list[slice]:
         """A part for each worker, of so many segments that are dealt out."""

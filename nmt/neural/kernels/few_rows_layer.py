@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import nn
 
-from nmt.neural.kernels.few_rows_linear import FewRowsLinear, multiply, multiply_fives
+from nmt.neural.kernels.few_rows_linear import ALONE, FewRowsLinear, multiply, multiply_fives
 from nmt.neural.kernels.row_norm import RowNorm, normalize
 from nmt.neural.kernels.step_attention import attend_rows
 
@@ -33,7 +33,7 @@ def _map(x: Any, weights: Any, at: Any, number: int) -> Any:
     begin, end, bias, outputs, summed_at_once = at[number]
     out = np.empty((len(x), outputs), dtype=x.dtype)
     blocks, bias_N = weights[begin:end], weights[bias : bias + outputs]
-    if len(x) <= 2:
+    if len(x) <= ALONE:
         multiply(x, blocks, bias_N, summed_at_once, out)
         return out, x.dtype.type(0)
     return out, multiply_fives(x, blocks, bias_N, summed_at_once, out)

@@ -30,6 +30,8 @@ FEW_ROWS: Final = 8
 _COLUMNS: Final = 128
 _UNROLLED: Final = 8
 _FIVE: Final = 5
+ALONE: Final = 2
+"""Rows that are computed one at a time; more are filled up to fives."""
 _LINE: Final = 16
 """Numbers of a cache line."""
 _AHEAD: Final = 16 * _COLUMNS
@@ -210,7 +212,7 @@ class FewRowsLinear(nn.Linear):
     def of_rows(self, x_RD: np.ndarray) -> np.ndarray:
         """The same by the loop here, on arrays of few rows that lie end to end: [R, N]."""
         out_RN = np.empty((len(x_RD), self.out_features), dtype=np.float32)
-        if len(x_RD) <= _FIVE // 2:
+        if len(x_RD) <= ALONE:
             multiply(x_RD, self.laid_out, self.bias_row, self.summed_at_once, out_RN)
         else:
             x_RD = filled_rows(x_RD)
@@ -226,7 +228,7 @@ class FewRowsLinear(nn.Linear):
 
 def filled_rows(x_RD: np.ndarray) -> np.ndarray:
     """Rows, and as many zeros as it takes that `multiply_fives` can have them, if it is to."""
-    if len(x_RD) <= _FIVE // 2 or not (missing := -len(x_RD) % _FIVE):
+    if len(x_RD) <= ALONE or not (missing := -len(x_RD) % _FIVE):
         return x_RD
     return np.concatenate((x_RD, np.zeros((missing, x_RD.shape[1]), dtype=x_RD.dtype)))
 
